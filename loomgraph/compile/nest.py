@@ -1,0 +1,201 @@
+"""The loop nest of a graph: which nodes repeat together, who is the header, which edges go back.
+
+For a region: the strongly connected components that remain once the back edges already found are removed. A
+component's header is its first declared entry node, preferring one that is entered from the enclosing region; a
+`LoopDef.header` overrides. Edges to the header from inside are its back edges. Then the same inside each component.
+Irreducible graphs (several entries) are nested like any other; the entries are kept for a warning.
+
+Source: P. Havlak, "Nesting of reducible and irreducible loops", TOPLAS 19(4), 1997 (the idea of one header a region).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from loomgraph.graph.definition import Definition, EdgeDef, LoopDef
+from loomgraph.graph.refs import Ref
+
+__all__ = ["DEFAULT_CAP", "Nest", "Region", "find_nest"]
+
+DEFAULT_CAP = 25
+ROOT = 0
+
+
+@dataclass(slots=True, eq=False)
+class Region:
+    """One loop, or (index 0) the whole graph. `nodes` are those whose innermost region this is.
+
+    `body` has all nodes, nested ones too; `entries` the nodes entered from outside, `cap_edge` the on_cap edge.
+    """
+
+    index: int
+    parent: int
+    depth: int
+    header: int | None
+    body: frozenset[int]
+    nodes: list[int] = field(default_factory=list[int])
+    children: list[int] = field(default_factory=list[int])
+    back_edges: list[int] = field(default_factory=list[int])
+    entries: tuple[int, ...] = ()
+    included: tuple[int, ...] = ()
+    cap: int = DEFAULT_CAP
+    caps_given: set[int] = field(default_factory=set[int])
+    cap_edge: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Nest:
+    """All regions, outer before inner, and the innermost region of every node."""
+
+    regions: list[Region]
+    region_of: list[int]
+
+    def region(self, ref: int) -> int:
+        """The innermost region of a node; START and END belong to the root."""
+        return ROOT if ref < 0 else self.region_of[ref]
+
+    def chain(self, region: int) -> list[int]:
+        """The region and those around it, innermost first, ending with the root."""
+        out = [region]
+        while out[-1] != ROOT:
+            out.append(self.regions[out[-1]].parent)
+        return out
+
+    def common(self, a: int, b: int) -> int:
+        """The innermost region that contains both."""
+        regions = self.regions
+        while a != b:
+            if regions[a].depth >= regions[b].depth:
+                a = regions[a].parent
+            else:
+                b = regions[b].parent
+        return a
+
+    def loop_of(self, loop: LoopDef) -> Region | None:
+        """The innermost loop that contains all nodes of a LoopDef; None if they share no loop."""
+        refs = [ref for ref in (*loop.nodes, *([loop.header] if loop.header is not None else [])) if isinstance(ref, int)]
+        if not refs or any(ref < 0 for ref in refs):
+            return None
+        region = self.region_of[refs[0]]
+        for ref in refs[1:]:
+            region = self.common(region, self.region_of[ref])
+        if loop.header is not None:
+            for index in self.chain(region):
+                if self.regions[index].header == loop.header:
+                    return self.regions[index]
+        return None if region == ROOT else self.regions[region]
+
+    def cycle(self, region: Region, definition: Definition) -> list[int]:
+        """The nodes of a shortest way round a loop, header first."""
+        header = region.header
+        assert header is not None
+        graph: nx.DiGraph[int] = nx.DiGraph()
+        for edge in definition.edges:
+            if edge.source in region.body and edge.target in region.body and edge.kind != "cap":
+                graph.add_edge(edge.source, edge.target)
+        ways = [nx.shortest_path(graph, header, definition.edges[e].source) for e in region.back_edges]
+        return list(min(ways, key=len))
+
+
+def find_nest(definition: Definition) -> Nest:
+    """The loop nest of a definition whose references are all resolved. Linear in edges for each level of nesting."""
+    count = len(definition.nodes)
+    into: list[list[EdgeDef]] = [[] for _ in range(count)]
+    inner: list[EdgeDef] = []
+    for edge in definition.edges:
+        if isinstance(edge.source, int) and isinstance(edge.target, int) and edge.target >= 0:
+            into[edge.target].append(edge)
+            if edge.source >= 0:
+                inner.append(edge)
+    root = Region(ROOT, ROOT, 0, None, frozenset(range(count)))
+    nest = Nest([root], [ROOT] * count)
+    headers = [loop for loop in definition.loops if isinstance(loop.header, int)]
+    work: deque[tuple[int, list[EdgeDef]]] = deque([(ROOT, inner)])
+    while work:
+        parent, inside = work.popleft()
+        for body, internal in _components(inside):
+            region = _add_region(nest, nest.regions[parent], body, into, headers)
+            region.back_edges = [e.index for e in internal if e.target == region.header]
+            work.append((region.index, [e for e in internal if e.target != region.header]))
+    _include(nest, definition)
+    for node, index in enumerate(nest.region_of):
+        nest.regions[index].nodes.append(node)
+    _settings(nest, definition)
+    return nest
+
+
+def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[EdgeDef]]]:
+    """The strongly connected components that hold a cycle, each with its internal edges, by first node."""
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_edges_from((e.source, e.target) for e in edges)
+    label: dict[Ref, int] = {}
+    found: list[frozenset[int]] = []
+    for component in nx.strongly_connected_components(graph):
+        if len(component) > 1 or any(graph.has_edge(node, node) for node in component):
+            label.update((node, len(found)) for node in component)
+            found.append(frozenset(component))
+    internal: list[list[EdgeDef]] = [[] for _ in found]
+    for edge in edges:
+        of = label.get(edge.source)
+        if of is not None and label.get(edge.target) == of:
+            internal[of].append(edge)
+    return sorted(zip(found, internal, strict=True), key=lambda pair: min(pair[0]))
+
+
+def _add_region(
+    nest: Nest, parent: Region, body: frozenset[int], into: Sequence[Sequence[EdgeDef]], headers: Sequence[LoopDef]
+) -> Region:
+    # on_cap edges only say where a loop may end; they are no way into one that decides its header
+    entering = [e for node in sorted(body) for e in into[node] if e.source not in body]
+    near = {e.target for e in entering if parent.index == ROOT or e.source in parent.body}
+    entries = sorted({e.target for e in entering if isinstance(e.target, int)})
+    header = next((node for node in entries if node in near), entries[0] if entries else min(body))
+    wanted = [loop for loop in headers if loop.header in body and all(ref in body for ref in loop.nodes)]
+    if wanted:
+        best = max(wanted, key=lambda loop: (loop.header in near, len(loop.nodes)))
+        header = best.header if isinstance(best.header, int) else header
+    region = Region(len(nest.regions), parent.index, parent.depth + 1, header, body, entries=tuple(entries))
+    nest.regions.append(region)
+    parent.children.append(region.index)
+    for node in body:
+        nest.region_of[node] = region.index
+    return region
+
+
+def _include(nest: Nest, definition: Definition) -> None:
+    """Side nodes that a LoopDef includes join its loop and the loops around it."""
+    for loop in definition.loops:
+        region = nest.loop_of(loop) if loop.include else None
+        if region is None:
+            continue
+        around = set(nest.chain(region.index))
+        for ref in loop.include:
+            if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around - {region.index}:
+                stay = nest.region_of[ref]
+                nest.region_of[ref] = region.index
+                region.included = (*region.included, ref)
+                for index in nest.chain(region.index):
+                    if index == stay:
+                        break
+                    nest.regions[index].body |= {ref}
+
+
+def _settings(nest: Nest, definition: Definition) -> None:
+    """Caps and on_cap edges, from LoopDefs and from `cap=` on back edges. Conflicts are left in `caps_given`."""
+    for region in nest.regions[1:]:
+        region.caps_given.update(cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None)
+    landings = [edge for edge in definition.edges if edge.kind == "cap"]
+    for position, loop in enumerate(loop for loop in definition.loops if loop.on_cap is not None):
+        region = nest.loop_of(loop)
+        if region is not None and position < len(landings):
+            region.cap_edge = landings[position].index
+    for loop in definition.loops:
+        region = nest.loop_of(loop)
+        if region is not None and loop.cap is not None:
+            region.caps_given.add(loop.cap)
+    for region in nest.regions[1:]:
+        region.cap = min(region.caps_given, default=DEFAULT_CAP)

@@ -1,0 +1,270 @@
+"""The log's vocabulary: what happened in a run, in the past tense, as frozen pydantic models.
+
+Events are a file format: a `kind` literal each, `extra="forbid"`, and VERSION, which grows when a reader of older
+logs would misread a newer one. Values in them (`Any`) are the run's own values; how they are stored is the store's
+business. Nothing here decides anything.
+
+An activation key names one firing of one node, and is unique in its run:
+
+    draft               a node
+    draft#2             in the third iteration of its loop (0-based; nested loops outermost first: #2.0)
+    score[7]            item 7 of a map (0-based)
+    review/draft        a node of the graph inside the node `review`
+    review!2/draft      the same, inside the second attempt of `review`
+    agent/@plan/step    a node of a graph that `agent` ran with ctx.run(..., key="plan")
+
+Names are percent-escaped where they contain one of %/#[]!@ or a control character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from loomgraph.errors import Failure
+
+__all__ = [
+    "VERSION",
+    "AttemptFailed",
+    "Emitted",
+    "Event",
+    "IterationStarted",
+    "JoinDecided",
+    "LoopCapReached",
+    "LoopEnded",
+    "MapCompleted",
+    "MapStarted",
+    "NodeCancelled",
+    "NodeFailed",
+    "NodeSkipped",
+    "NodeStarted",
+    "NodeSucceeded",
+    "RunCancelled",
+    "RunFailed",
+    "RunStarted",
+    "RunSucceeded",
+    "ScopeEnded",
+    "ScopeStarted",
+    "activation_key",
+    "escape",
+    "node_path",
+]
+
+VERSION = 1
+
+_UNSAFE = re.compile(r"[%/#\[\]!@\x00-\x1f\x7f]")
+_DECORATION = re.compile(r"#[\d.]+|\[\d+\]|!\d+")
+
+
+def escape(name: str) -> str:
+    """A node's name as it stands in keys and paths; `urllib.parse.unquote` gives it back."""
+    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def activation_key(scope: str, name: str, iteration: Sequence[int], index: int | None) -> str:
+    """The key of an activation of node `name` in the scope whose path is `scope` ("" for the run's own graph)."""
+    loops = "#" + ".".join(map(str, iteration)) if iteration else ""
+    item = "" if index is None else f"[{index}]"
+    return f"{scope}/{escape(name)}{loops}{item}" if scope else f"{escape(name)}{loops}{item}"
+
+
+def node_path(key: str) -> tuple[str, ...]:
+    """The names of the nodes in an activation key, outermost first, without iterations, items and attempts."""
+    return tuple(unquote(_DECORATION.sub("", part)) for part in key.split("/"))
+
+
+class _Event(BaseModel):
+    """What every event has: the run, its place in the run's log (0-based), and when (seconds since the epoch)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    run_id: str
+    seq: int
+    time: float
+
+
+class _NodeEvent(_Event):
+    """An event of one activation: `node` is the node's path with '/', `parent` the enclosing activation's key."""
+
+    node: str
+    key: str
+    parent: str | None = None
+
+
+class RunStarted(_Event):
+    """A run began: of which graph (name and fingerprint), with which input."""
+
+    kind: Literal["RunStarted"] = "RunStarted"
+    version: int = VERSION
+    graph: str
+    fingerprint: str
+    input: Any = None
+
+
+class RunSucceeded(_Event):
+    """END was reached and nothing is active any more."""
+
+    kind: Literal["RunSucceeded"] = "RunSucceeded"
+    output: Any = None
+
+
+class RunFailed(_Event):
+    """The run ended without a result; `error` names the exception class that `result()` raises."""
+
+    kind: Literal["RunFailed"] = "RunFailed"
+    error: str
+    message: str
+    failures: tuple[Failure, ...] = ()
+
+
+class RunCancelled(_Event):
+    """The run was cancelled, or its deadline passed."""
+
+    kind: Literal["RunCancelled"] = "RunCancelled"
+    reason: str
+
+
+class NodeStarted(_NodeEvent):
+    """An attempt is about to run, with this input (by parameter name where a join binds several)."""
+
+    kind: Literal["NodeStarted"] = "NodeStarted"
+    attempt: int
+    input: Any = None
+
+
+class AttemptFailed(_NodeEvent):
+    """An attempt failed and another follows after `retry_in` seconds."""
+
+    kind: Literal["AttemptFailed"] = "AttemptFailed"
+    attempt: int
+    failure: Failure
+    retry_in: float
+
+
+class NodeSucceeded(_NodeEvent):
+    """An activation finished: its output, the edges it took (indexes), its state updates in order."""
+
+    kind: Literal["NodeSucceeded"] = "NodeSucceeded"
+    attempt: int
+    output: Any = None
+    taken: tuple[int, ...] = ()
+    updates: tuple[tuple[str, Any], ...] = ()
+    cached: bool = False
+
+
+class NodeFailed(_NodeEvent):
+    """An activation failed after its attempts. `taken` has the on_error edge that handles it, if any."""
+
+    kind: Literal["NodeFailed"] = "NodeFailed"
+    attempt: int
+    failure: Failure
+    taken: tuple[int, ...] = ()
+
+
+class NodeSkipped(_NodeEvent):
+    """All in-edges of the node were skipped in this pass, so it was too."""
+
+    kind: Literal["NodeSkipped"] = "NodeSkipped"
+
+
+class NodeCancelled(_NodeEvent):
+    """An activation was cancelled: an early join was decided, or the run is ending."""
+
+    kind: Literal["NodeCancelled"] = "NodeCancelled"
+    reason: str
+
+
+class MapStarted(_NodeEvent):
+    """A map node got its items."""
+
+    kind: Literal["MapStarted"] = "MapStarted"
+    count: int
+
+
+class MapCompleted(_NodeEvent):
+    """All items of a map are settled (or its quorum was reached); `winners` are the items in its output."""
+
+    kind: Literal["MapCompleted"] = "MapCompleted"
+    winners: tuple[int, ...]
+
+
+class JoinDecided(_NodeEvent):
+    """An early join into this node was decided: the edges that won, in declared order."""
+
+    kind: Literal["JoinDecided"] = "JoinDecided"
+    winners: tuple[int, ...]
+
+
+class IterationStarted(_NodeEvent):
+    """A loop goes round again: `node` is its header, `iteration` the vector of enclosing loops, 0-based."""
+
+    kind: Literal["IterationStarted"] = "IterationStarted"
+    iteration: tuple[int, ...]
+
+
+class LoopEnded(_NodeEvent):
+    """A loop ended after `iterations`; `exits` are the edges it released as taken."""
+
+    kind: Literal["LoopEnded"] = "LoopEnded"
+    iterations: int
+    exits: tuple[int, ...] = ()
+
+
+class LoopCapReached(_NodeEvent):
+    """A loop wanted more iterations than its cap; `handled` says whether it has an on_cap target."""
+
+    kind: Literal["LoopCapReached"] = "LoopCapReached"
+    cap: int
+    handled: bool
+
+
+class ScopeStarted(_NodeEvent):
+    """A node ran a graph of its own with ctx.run; `key` is the new scope's path."""
+
+    kind: Literal["ScopeStarted"] = "ScopeStarted"
+    graph: str
+    fingerprint: str
+    input: Any = None
+
+
+class ScopeEnded(_NodeEvent):
+    """A graph run with ctx.run ended; `failures` is empty if it succeeded with `output`."""
+
+    kind: Literal["ScopeEnded"] = "ScopeEnded"
+    output: Any = None
+    failures: tuple[Failure, ...] = ()
+
+
+class Emitted(_NodeEvent):
+    """A node said something with ctx.emit."""
+
+    kind: Literal["Emitted"] = "Emitted"
+    data: Any = None
+
+
+Event: TypeAlias = Annotated[
+    RunStarted
+    | RunSucceeded
+    | RunFailed
+    | RunCancelled
+    | NodeStarted
+    | AttemptFailed
+    | NodeSucceeded
+    | NodeFailed
+    | NodeSkipped
+    | NodeCancelled
+    | MapStarted
+    | MapCompleted
+    | JoinDecided
+    | IterationStarted
+    | LoopEnded
+    | LoopCapReached
+    | ScopeStarted
+    | ScopeEnded
+    | Emitted,
+    Field(discriminator="kind"),
+]

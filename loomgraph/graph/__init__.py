@@ -1,0 +1,1 @@
+"""WHAT a graph is: values, signatures, conditions, policies and the builder. No I/O, no clock, no scheduling."""

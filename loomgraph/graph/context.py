@@ -1,0 +1,112 @@
+"""What node code may ask of the run it is part of. Names the promises; `loomgraph.runtime` keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+__all__ = ["Context", "DepsT", "StateT"]
+
+StateT = TypeVar("StateT", default=Any)
+DepsT = TypeVar("DepsT", default=Any)
+
+
+class Context(Generic[StateT, DepsT]):
+    """A node that wants it annotates one parameter with `Context` (or `Context[State, Deps]`); its name is free.
+
+    A Context belongs to one attempt; keep nothing of it after the node returned.
+    """
+
+    __slots__ = ()
+
+    @property
+    def run_id(self) -> str:
+        """The run this attempt belongs to."""
+        raise NotImplementedError
+
+    @property
+    def node(self) -> str:
+        """The node's path: its name, with the enclosing graph nodes before it, separated by '/'."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """The activation key: unique in the run, the same on every attempt and after a resume."""
+        raise NotImplementedError
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, 1-based."""
+        raise NotImplementedError
+
+    @property
+    def iteration(self) -> tuple[int, ...]:
+        """The iteration of each enclosing loop, outermost first, 0-based; empty outside loops."""
+        raise NotImplementedError
+
+    @property
+    def index(self) -> int | None:
+        """The item's position in the map, 0-based; None outside maps."""
+        raise NotImplementedError
+
+    @property
+    def user_id(self) -> str | None:
+        """Whom the run is for, as given to `run`."""
+        raise NotImplementedError
+
+    @property
+    def session_id(self) -> str | None:
+        """The session the run belongs to, as given to `run`."""
+        raise NotImplementedError
+
+    @property
+    def deps(self) -> DepsT:
+        """The live objects given to `run(deps=...)`; never copied, never logged."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> StateT:
+        """The state this activation sees: the fold of its causal ancestors' updates. A copy; write with `update`.
+
+        Raises DefinitionError if the workflow has no state.
+        """
+        raise NotImplementedError
+
+    def update(self, **fields: Any) -> None:
+        """Write state fields; visible downstream once this activation succeeds. Several calls add up.
+
+        Raises StateFieldError for an undeclared field and StateTypeError for a value of the wrong type.
+        """
+        raise NotImplementedError
+
+    async def emit(self, data: Any) -> None:
+        """Put a value of yours in the run's event stream, as an `Emitted` event. From a sync node use `emit_sync`."""
+        raise NotImplementedError
+
+    def emit_sync(self, data: Any) -> None:
+        """`emit`, for nodes that are plain functions in a worker thread."""
+        raise NotImplementedError
+
+    async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
+        """Run a graph made or chosen at run time, as a scope inside this activation; returns its output.
+
+        `key` names the scope and is unique in this activation. While the graph runs, this node holds no slot of the
+        run's concurrency limit. Raises what a failed graph raises.
+        """
+        raise NotImplementedError
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait without holding a slot of the run's concurrency limit."""
+        raise NotImplementedError
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The node's tags."""
+        raise NotImplementedError
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What `run(metadata=...)` was given."""
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""A value of one's own: what a node is handed shares nothing mutable with anybody else's.
+
+Scalars and frozen things pass as they are; lists, tuples, dicts, sets and pydantic models are copied here; anything
+else by `copy.deepcopy`. Sub-classes survive. What cannot be copied is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, NoneType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from loomgraph.errors import CopyRefusedError, Failure
+
+__all__ = ["own"]
+
+T = TypeVar("T")
+
+_ATOMS: frozenset[type] = frozenset(
+    {
+        *(int, float, bool, str, bytes, complex, NoneType, type, range, FunctionType, BuiltinFunctionType),
+        *(date, datetime, time, timedelta, Decimal, Fraction, UUID, Failure),
+    }
+)
+
+
+def own(value: T) -> T:
+    """A copy of `value` that shares nothing mutable with it; the value itself where it is immutable.
+
+    Raises CopyRefusedError, naming the type, for what cannot be copied (locks, sockets, clients).
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    copied: Any
+    if kind is list:
+        copied = [item if type(item) in _ATOMS else own(item) for item in value]  # type: ignore[attr-defined]
+        return copied  # type: ignore[no-any-return]
+    if kind is dict:
+        copied = {own(key): own(item) for key, item in value.items()}  # type: ignore[attr-defined]
+        return copied  # type: ignore[no-any-return]
+    if kind is tuple:
+        copied = tuple(own(item) for item in value)  # type: ignore[attr-defined]
+        return copied  # type: ignore[no-any-return]
+    if isinstance(value, (enum.Enum, PurePath)):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:
+        raise CopyRefusedError(value, str(error) or type(error).__name__) from error
