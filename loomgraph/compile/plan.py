@@ -11,7 +11,8 @@ from typing import Any
 from loomgraph.compile.feeders import feeders
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.order import Order, canonical_order
-from loomgraph.graph.definition import Definition, EdgeDef, GraphBody
+from loomgraph.compile.types import admits_none
+from loomgraph.graph.definition import Definition, GraphBody
 from loomgraph.graph.policy import Quorum
 from loomgraph.graph.refs import END_INDEX
 
@@ -22,7 +23,8 @@ __all__ = ["JoinPlan", "Plan", "RegionPlan", "make_plan"]
 class JoinPlan:
     """A join as the machine needs it. `need` is 0 for "all"; `first` binds one bare value.
 
-    `slots` has, for every member edge, the parameter it binds (None: the one list, in this order).
+    `slots` has, for every member edge, the parameter it binds (None: the one list, in this order). A parameter in
+    `required` must be taken, one in `nullable` becomes None, any other keeps its default.
     """
 
     index: int
@@ -32,14 +34,19 @@ class JoinPlan:
     need: int
     first: bool
     required: frozenset[str]
-    optional: bool
+    nullable: frozenset[str]
     feeders: tuple[int, ...] = ()
     feeder_regions: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
 class RegionPlan:
-    """One loop (or the root). `reset` has (node, in-edges that count from iteration 1 on) for every node inside."""
+    """One loop (or the root), as the machine needs it.
+
+    `reset` has (node, in-edges that count from iteration 1 on) for every node inside, `barren` the nodes that have
+    none; `exits` are the edges that leave the loop, `early` (join, members inside), `path` the loops around it and
+    itself, outermost first.
+    """
 
     index: int
     parent: int
@@ -51,8 +58,9 @@ class RegionPlan:
     inner: tuple[int, ...]
     reset: tuple[tuple[int, int], ...]
     barren: tuple[int, ...]
-    back_edges: tuple[int, ...]
-    early: tuple[int, ...]
+    exits: tuple[int, ...]
+    early: tuple[tuple[int, int], ...]
+    path: tuple[int, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +149,11 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
     )
     into = _into(plan)
     plan.pending = [_count(plan, into[v], None) for v in range(count + 1)]
-    plan.regions = [_region(plan, into, r) for r in range(len(nest.regions))]
+    exits: list[list[int]] = [[] for _ in nest.regions]
+    for e, left in enumerate(plan.leaves):
+        for r in left:
+            exits[r].append(e)
+    plan.regions = [_region(plan, into, exits, r) for r in range(len(nest.regions))]
     for join in joins:
         if join.need:
             join.feeders, join.feeder_regions = feeders(plan, join)
@@ -183,7 +195,7 @@ def _count(plan: Plan, into: list[int], body: frozenset[int] | None) -> int:
     return count
 
 
-def _region(plan: Plan, into: list[list[int]], index: int) -> RegionPlan:
+def _region(plan: Plan, into: list[list[int]], exits: list[list[int]], index: int) -> RegionPlan:
     region = plan.nest.regions[index]
     inner: list[int] = []
     stack = list(reversed(region.children))
@@ -194,7 +206,11 @@ def _region(plan: Plan, into: list[list[int]], index: int) -> RegionPlan:
     header = -1 if region.header is None else region.header
     body = sorted(region.body)
     counts = [(v, _count(plan, into[v], region.body)) for v in body] if header >= 0 else []
-    early = {plan.early_of[e] for v in body for e in into[v] if plan.early_of[e] >= 0}
+    early: dict[int, int] = {}
+    for v in body:
+        for e in into[v]:
+            if plan.early_of[e] >= 0 and (header < 0 or plan.src[e] in region.body):
+                early[plan.early_of[e]] = early.get(plan.early_of[e], 0) + 1
     return RegionPlan(
         index=index,
         parent=region.parent,
@@ -206,8 +222,9 @@ def _region(plan: Plan, into: list[list[int]], index: int) -> RegionPlan:
         inner=tuple(inner),
         reset=tuple(counts),
         barren=tuple(v for v, n in counts if n == 0 and v != header),
-        back_edges=tuple(region.back_edges),
-        early=tuple(sorted(early)),
+        exits=tuple(exits[index]),
+        early=tuple(sorted(early.items())),
+        path=tuple(reversed(plan.nest.chain(index)[:-1])),
     )
 
 
@@ -218,16 +235,6 @@ def _join(definition: Definition, index: int, dst: list[int]) -> JoinPlan:
     need = 0 if join.wait == "all" else join.wait.k if isinstance(join.wait, Quorum) else 1
     params = {} if target >= len(definition.nodes) else {p.name: p for p in definition.nodes[target].signature.params}
     slots = tuple(m.param for m in join.members)
-    required = frozenset(s for s in slots if s is not None and not (s in params and _optional(params[s])))
-    return JoinPlan(index, target, edges, slots, need, join.wait == "first", required, False)
-
-
-def _optional(param: Any) -> bool:
-    from loomgraph.compile.types import admits_none
-
-    return not param.required or admits_none(param.type)
-
-
-def edges_into(plan: Plan, node: int) -> list[EdgeDef]:
-    """The definition's edges into a node."""
-    return [e for e in plan.definition.edges if plan.dst[e.index] == node]
+    needed = [s for s in slots if s is not None and not (s in params and not params[s].required)]
+    nullable = frozenset(s for s in needed if s in params and admits_none(params[s].type))
+    return JoinPlan(index, target, edges, slots, need, join.wait == "first", frozenset(needed) - nullable, nullable)

@@ -1,0 +1,84 @@
+"""One map in progress: which items are out, which are back, when it is decided. Cost per item is constant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from loomgraph.engine.activation import Activation, Trouble
+from loomgraph.errors import QuorumError
+from loomgraph.graph.policy import MapSpec, Quorum
+
+if TYPE_CHECKING:
+    from loomgraph.engine.state import View
+
+__all__ = ["MapRun"]
+
+_MISSING: Any = object()
+
+
+class MapRun:
+    """The items of one activation of a map node. The machine asks it for items to start and tells it how they end."""
+
+    __slots__ = ("cursor", "items", "left", "live", "need", "results", "spec", "troubles", "view", "won")
+
+    def __init__(self, spec: MapSpec, items: Sequence[Any], view: View | None) -> None:
+        self.spec = spec
+        self.items = items
+        self.results: list[Any] = [_MISSING] * len(items)
+        self.cursor = 0
+        self.left = len(items)
+        self.live: dict[int, Activation] = {}
+        self.need = spec.wait.k if isinstance(spec.wait, Quorum) else 1 if spec.wait == "first" else 0
+        self.won = 0
+        self.troubles: list[Trouble] = []
+        self.view = view
+
+    def take(self, owner: Activation) -> Activation | None:
+        """The next item to start, if the map's limit allows one now."""
+        i = self.cursor
+        if i == len(self.items) or (self.spec.limit is not None and len(self.live) >= self.spec.limit):
+            return None
+        self.cursor = i + 1
+        item = Activation(owner.scope, owner.node, owner.iteration, i, self.items[i], owner.view)
+        item.owner = owner
+        self.live[i] = item
+        return item
+
+    def succeeded(self, index: int, value: Any) -> None:
+        """An item finished."""
+        self.results[index] = value
+        self.won += 1
+        self._settle(index)
+
+    def failed(self, index: int, trouble: Trouble) -> None:
+        """An item failed and nothing else takes it."""
+        self.troubles.append(trouble)
+        if self.spec.on_error == "collect" and not self.need:
+            self.results[index] = trouble[0]
+        self._settle(index)
+
+    def _settle(self, index: int) -> None:
+        del self.live[index]
+        self.left -= 1
+
+    @property
+    def decided(self) -> bool:
+        """Whether nothing that is still out can change the map's value."""
+        if self.need:
+            return self.won >= self.need or self.left == 0
+        return self.left == 0 or (bool(self.troubles) and self.spec.on_error == "fail")
+
+    def refusal(self, node: str) -> QuorumError | None:
+        """Why a decided map has no value, if its quorum was not met."""
+        if self.need and self.won < self.need and self.items:
+            return QuorumError(node, self.need, self.won, len(self.items), [t[0] for t in self.troubles])
+        return None
+
+    def winners(self) -> tuple[int, ...]:
+        """The items that are in the map's value, in order."""
+        return tuple(i for i, value in enumerate(self.results) if value is not _MISSING)
+
+    def value(self) -> list[Any]:
+        """The list that downstream sees."""
+        return [value for value in self.results if value is not _MISSING]
