@@ -1,0 +1,57 @@
+# Needs make, a POSIX shell and python3 >= 3.11; everything else goes into .venv. Windows: see README.md.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+JOBS ?= 2
+
+.PHONY: demo test lint bench docs clean help
+
+help:
+	@echo "make demo | test | lint | bench | docs | clean"
+
+demo: $(VENV)/.core
+	@$(PY) -m examples.health --path "$(or $(DEMO_PATH),.)"
+
+test: $(VENV)/.dev
+	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pyright
+	$(VENV)/bin/lint-imports --no-cache
+
+bench: $(VENV)/.bench
+	$(PY) -m benchmarks $(ARGS)
+
+docs: $(VENV)/.docs
+	$(PY) -m mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp stands for an installed set of requirements and is older than pyproject.toml when they changed.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "loomgraph needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.python pyproject.toml
+	@echo "installing loomgraph into $(VENV) (once)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml
+	@echo "installing loomgraph and its development tools into $(VENV) (once)"
+	@$(PIP) --editable ".[dev]"
+	@touch $(VENV)/.core $@
+
+$(VENV)/.bench: $(VENV)/.python pyproject.toml
+	@$(PIP) --editable ".[bench]"
+	@touch $(VENV)/.core $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	@$(PIP) --editable ".[docs]"
+	@touch $(VENV)/.core $@
