@@ -1,0 +1,38 @@
+"""Claims about the documents: their code runs, and what they show is what it does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.api.documents import PAGES, ROOT, Page, blocks, shown
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_code_of_a_page_runs_and_prints_and_draws_what_the_page_shows(path: Path) -> None:
+    page = Page(path)
+    for block in blocks(path):
+        if block.mark == "not run":
+            assert block.detail, f"{block} is left out without a reason"
+        elif block.language == "python":
+            page.run(block)
+        else:
+            expected = shown(page, block)
+            update = f"python -m tests.api.documents {path.relative_to(ROOT).as_posix()}"
+            assert expected is None or block.text == expected, f"{block} is not what the code gives; run: {update}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_links_of_a_page_lead_to_files_that_exist(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [target for target in targets if target and not (path.parent / target).exists()]
+    assert missing == []
+
+
+def test_the_readme_shows_a_workflow_that_runs_and_its_drawing() -> None:
+    found = list(blocks(ROOT / "README.md"))
+    assert any(block.language == "python" and block.mark is None for block in found)
+    assert any(block.language == "mermaid" and block.mark == "draws" for block in found)

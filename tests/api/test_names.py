@@ -1,0 +1,51 @@
+"""Claims about what `import loomgraph` gives and what it costs. A change here is a change of the public interface."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import loomgraph
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    *("networkx", "beartype", "typer", "click", "rich", "graphviz", "sqlite_utils", "sqlite3", "trio"),
+    *("openai", "anthropic", "mcp", "psycopg", "cryptography", "numpy"),
+}
+
+
+def test_every_public_name_is_there_and_sorted() -> None:
+    assert sorted(loomgraph.__all__) == list(loomgraph.__all__)
+    assert len(set(loomgraph.__all__)) == len(loomgraph.__all__)
+    missing = [name for name in loomgraph.__all__ if not hasattr(loomgraph, name)]
+    assert missing == []
+
+
+def test_importing_loomgraph_loads_nothing_heavy() -> None:
+    code = "import sys, json, loomgraph; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert HEAVY & set(json.loads(done.stdout)) == set()
+
+
+def test_a_star_import_gives_exactly_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from loomgraph import *", names)
+    names.pop("__builtins__")
+    assert sorted(names) == list(loomgraph.__all__)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cli", "architectures", "integrations", "models", "nodes", "store", "testing", "tools", "visualize"],
+)
+def test_every_layer_can_be_imported_and_says_what_it_is(module: str) -> None:
+    assert importlib.import_module(f"loomgraph.{module}").__doc__
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    assert (Path(loomgraph.__file__).parent / "py.typed").is_file()
