@@ -20,4 +20,4 @@ async def use() -> None:
 
 
 graph.run_sync("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-graph.run_sync(1, on_failure="panic")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+graph.start(1, on_failure="panic")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
