@@ -11,8 +11,12 @@
     │   ├── AmbiguousInputError         two alternatives of one input were taken in one pass
     │   ├── JoinIncompleteError         a required member of a join was skipped while another was taken
     │   ├── QuorumError                 an early join or map cannot reach its quorum any more
+    │   ├── MapInputError               a map was given something that is not a list
+    │   ├── ScopeCancelledError         a graph run with ctx.run was cancelled from outside
     │   ├── NoRouteError                no edge out of a conditional node matched
     │   ├── ConditionError              a `when` predicate raised
+    │   ├── CacheKeyError               a cached node's input has no JSON form to compare by
+    │   ├── StrayCancellationError      node code let out a cancellation that nobody asked for
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
@@ -38,6 +42,7 @@ __all__ = [
     "ActivationError",
     "ActivationLimitError",
     "AmbiguousInputError",
+    "CacheKeyError",
     "CompileError",
     "ConditionError",
     "CopyRefusedError",
@@ -50,6 +55,7 @@ __all__ = [
     "JoinIncompleteError",
     "LoomgraphError",
     "LoopCapError",
+    "MapInputError",
     "NoResultError",
     "NoRouteError",
     "NodeFailedError",
@@ -59,10 +65,12 @@ __all__ = [
     "ReducerError",
     "RunCancelledError",
     "RunError",
+    "ScopeCancelledError",
     "StateConflictError",
     "StateError",
     "StateFieldError",
     "StateTypeError",
+    "StrayCancellationError",
     "ValueRefusedError",
     "brief",
     "names",
@@ -213,6 +221,24 @@ class QuorumError(ActivationError):
         )
 
 
+class MapInputError(ActivationError):
+    """A map node was given something it cannot go through item by item."""
+
+    def __init__(self, node: str, value: object) -> None:
+        self.node = node
+        super().__init__(
+            f"the map '{node}' takes a list, not {brief(value)}. Return a list from the node before it, or use a "
+            f"plain edge instead of wf.map."
+        )
+
+
+class ScopeCancelledError(ActivationError):
+    """A graph that a node ran with ctx.run was cancelled before it had a result."""
+
+    def __init__(self, graph: str) -> None:
+        super().__init__(f"graph '{graph}' was cancelled before it had a result, because its run is ending.")
+
+
 class NoRouteError(ActivationError):
     """No edge out of a conditional node matched its value."""
 
@@ -232,6 +258,28 @@ class ConditionError(ActivationError):
         super().__init__(
             f"the condition {condition} on the edge '{node}' -> '{target}' raised {type(error).__name__}: {error}. "
             f"A predicate must answer for every value '{node}' can return."
+        )
+
+
+class CacheKeyError(ActivationError):
+    """The input of a node with cache= cannot be compared, because it has no JSON form."""
+
+    def __init__(self, node: str, value: object, detail: str) -> None:
+        self.node = node
+        super().__init__(
+            f"node '{node}' is cached, but its input {brief(value)} has no JSON form to compare by ({detail}). "
+            f"Give it cache=Cache(key=...), or take the cache away."
+        )
+
+
+class StrayCancellationError(ActivationError):
+    """Node code let out a cancellation that neither the run nor its caller asked for."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(
+            f"node '{node}' let out a cancellation that nobody asked for, probably of a task it awaited. "
+            f"Catch it in the node and return a value or raise an exception of your own."
         )
 
 
@@ -294,7 +342,7 @@ class ReducerError(StateError):
 class RunError(LoomgraphError):
     """A run ended without a result. `.run_id` names it; `.finished` maps activation keys to finished outputs.
 
-    `.failures` has every failed activation, first to fail first.
+    `.failures` has every failed activation, first to fail first; `.result` is the RunResult as far as it came.
     """
 
     def __init__(
@@ -303,6 +351,7 @@ class RunError(LoomgraphError):
         self.run_id = run_id
         self.failures = tuple(failures)
         self.finished: Mapping[str, Any] = finished if finished is not None else {}
+        self.result: Any = None
         super().__init__(message)
 
 

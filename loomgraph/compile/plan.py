@@ -5,7 +5,7 @@ END is one more node here, `plan.end`. Nothing in a plan changes after compile()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from loomgraph.compile.feeders import feeders
@@ -90,7 +90,7 @@ class Plan:
     maps: list[Any]
     graphs: list[Any]
     order: Order | None
-    bodies: dict[int, Plan] = field(default_factory=dict[int, "Plan"])
+    programs: Any = None
 
 
 def make_plan(definition: Definition, nest: Nest) -> Plan:

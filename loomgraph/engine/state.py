@@ -87,7 +87,7 @@ class StateRun:
         joint = tuple(x | y for x, y in zip(a.masks, b.masks, strict=True))
         if joint == a.masks:
             return a
-        if joint == b.masks and not a.merged:
+        if joint == b.masks:
             return b
         view = View(joint)
         view.merged = True
@@ -216,7 +216,6 @@ class StateRun:
         outer = View(epoch.outer)
         if not epoch.history:
             outer.merged, outer.fields = True, base
-            self.epochs[region] = Epoch()
             return self._outward(parent, outer)
         writes = [write for record in epoch.history for write in record.writes]
         depth = len(epoch.outer)

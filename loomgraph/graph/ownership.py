@@ -38,16 +38,23 @@ def own(value: T) -> T:
     kind = type(value)
     if kind in _ATOMS:
         return value
+    try:
+        return _copy(value, kind)
+    except RecursionError:  # something that contains itself, which deepcopy's memo knows how to follow
+        return copy.deepcopy(value)
+
+
+def _copy(value: Any, kind: type) -> Any:
     copied: Any
     if kind is list:
-        copied = [item if type(item) in _ATOMS else own(item) for item in value]  # type: ignore[attr-defined]
-        return copied  # type: ignore[no-any-return]
+        copied = [item if type(item) in _ATOMS else own(item) for item in value]
+        return copied
     if kind is dict:
-        copied = {own(key): own(item) for key, item in value.items()}  # type: ignore[attr-defined]
-        return copied  # type: ignore[no-any-return]
+        copied = {own(key): own(item) for key, item in value.items()}
+        return copied
     if kind is tuple:
-        copied = tuple(own(item) for item in value)  # type: ignore[attr-defined]
-        return copied  # type: ignore[no-any-return]
+        copied = tuple(own(item) for item in value)
+        return copied
     if isinstance(value, (enum.Enum, PurePath)):
         return value
     try:

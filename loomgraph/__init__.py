@@ -1,0 +1,65 @@
+"""loomgraph: typed graphs for work that must be trusted, checked before they run and drawn from what runs.
+
+The daily names. Everything else is a module away; nothing here loads a graph library, an SDK or a store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loomgraph.errors import CompileError, Failure, Finding, LoomgraphError, NodeFailedError, RunError
+from loomgraph.graph.context import Context
+from loomgraph.graph.policy import Cache, Quorum, Retry
+from loomgraph.graph.refs import END, OTHERWISE, START
+from loomgraph.runtime.graph import Graph
+from loomgraph.runtime.handle import RunHandle
+from loomgraph.runtime.plugs import offer
+from loomgraph.runtime.result import ActivationRecord, RunResult
+from loomgraph.runtime.workflow import Workflow
+
+__all__ = [
+    "END",
+    "OTHERWISE",
+    "START",
+    "ActivationRecord",
+    "Cache",
+    "CompileError",
+    "Context",
+    "Failure",
+    "Finding",
+    "Graph",
+    "LoomgraphError",
+    "NodeFailedError",
+    "Quorum",
+    "Retry",
+    "RunError",
+    "RunHandle",
+    "RunResult",
+    "Workflow",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+
+def _mermaid(definition: Any, nest: Any, run: Any, **options: Any) -> str:
+    from loomgraph.visualize import draw_mermaid
+
+    return draw_mermaid(definition, nest, run, **options)
+
+
+def _dot(definition: Any, nest: Any, run: Any, **options: Any) -> str:
+    from loomgraph.visualize import draw_dot
+
+    return draw_dot(definition, nest, run, **options)
+
+
+def _mimebundle(definition: Any, nest: Any, run: Any) -> Any:
+    from loomgraph.visualize.notebook import mimebundle
+
+    return mimebundle(definition, nest, run)
+
+
+offer("mermaid", _mermaid)
+offer("dot", _dot)
+offer("mimebundle", _mimebundle)

@@ -1,0 +1,195 @@
+"""One activation from its first attempt to its end: call, timeout, check, retry, cache, route, report.
+
+A user's exception becomes a failure here and nowhere else; a cancellation that is not the run's own is one too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from pydantic_core import PydanticSerializationError, to_json
+
+from loomgraph.engine.activation import Activation
+from loomgraph.engine.program import Program, programs
+from loomgraph.engine.routing import choose
+from loomgraph.engine.scope import failure_of
+from loomgraph.engine.watch import watched
+from loomgraph.errors import CacheKeyError, NodeTimeoutError, StrayCancellationError
+from loomgraph.events import AttemptFailed, NodeStarted
+from loomgraph.graph.ownership import own
+
+if TYPE_CHECKING:
+    from loomgraph.engine.scheduler import Scheduler
+
+__all__ = ["Attempts", "unwrapped"]
+
+_ABSENT: Any = object()
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The one exception inside a group of one, however deep; anything else as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+class Attempts:
+    """Runs activations of one run. `context` makes the Context of an attempt; `monotonic` is for cache ages."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        context: Callable[[Activation, Scheduler], Any],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._scheduler = scheduler
+        self._context = context
+        self._monotonic = monotonic
+
+    async def execute(self, activation: Activation) -> None:
+        """Run an activation to its end and report it. Only the run's own cancellation gets out."""
+        scheduler = self._scheduler
+        program = programs(activation.scope.plan)[activation.node]
+        context: Any = None
+        retake = False
+        try:
+            while True:
+                context = None if program.context is None else self._context(activation, scheduler)
+                try:
+                    if program.simple:
+                        value = await watched(program.call(activation.input, context), scheduler.blocked)
+                        cached = False
+                    else:
+                        value, cached = await self._guarded(activation, program, context)
+                    self._report(activation, program, value, context, cached)
+                    return
+                except Exception as error:
+                    wait = self._failed(activation, program, unwrapped(error))
+                except asyncio.CancelledError as error:
+                    wait = self._failed(activation, program, _stray(activation, error))
+                if wait is None:
+                    return
+                retake = True
+                scheduler.slots.give()
+                scheduler.kick()
+                await anyio.sleep(wait)
+                retake = False
+                await scheduler.slots.retake()
+                activation.attempt += 1
+                scheduler.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
+        finally:
+            if not retake:
+                scheduler.slots.give()
+            if activation.held:
+                scheduler.leave(activation)
+
+    def _report(self, activation: Activation, program: Program, value: Any, context: Any, cached: bool) -> None:
+        """Check the output, choose the edges, tell the machine. Refusals fail the activation without retry."""
+        scheduler = self._scheduler
+        error: Any = program.refusal(activation.path, value)
+        taken: tuple[int, ...] = ()
+        updates: tuple[tuple[str, Any], ...] = ()
+        if error is None:
+            try:
+                value = own(value)
+                updates = context.updates() if context is not None else ()
+                if activation.owner is None:
+                    taken = choose(activation.scope.plan, activation.node, value)
+            except Exception as refused:
+                error = refused
+        if error is None:
+            scheduler.machine.succeeded(activation, value, taken, updates, cached)
+        else:
+            scheduler.refuse(activation, error)
+        scheduler.absorb()
+
+    def _failed(self, activation: Activation, program: Program, error: BaseException) -> float | None:
+        """Record a failed attempt; seconds to wait for the next one, None if it was the last."""
+        scheduler = self._scheduler
+        retry = program.retry
+        last = retry is None or activation.attempt >= retry.attempts or activation.dead or activation.cancelling
+        if retry is None or last or not retry.wants(error):
+            scheduler.refuse(activation, error)
+            scheduler.absorb()
+            return None
+        wait = retry.wait(activation.attempt, scheduler.chance())
+        failure = failure_of(activation, error)
+        scheduler.journal.add(AttemptFailed, activation, (activation.attempt, failure, wait))
+        return wait
+
+    # ------------------------------------------------------------------ the less common ways to call
+
+    async def _guarded(self, activation: Activation, program: Program, context: Any) -> tuple[Any, bool]:
+        store = key = None
+        if program.cache is not None:
+            store, key = _cache_of(activation, program)
+            found = self._cached(program, store, key)
+            if found is not _ABSENT:
+                return found, True
+        value = await self._timed(activation, program, context)
+        if store is not None and program.cache is not None and program.refusal(activation.path, value) is None:
+            store[key] = (self._monotonic(), own(value))
+            store.move_to_end(key)
+            while len(store) > program.cache.size:
+                store.popitem(last=False)
+        return value, False
+
+    def _cached(self, program: Program, store: OrderedDict[Any, tuple[float, Any]], key: Any) -> Any:
+        assert program.cache is not None
+        kept = store.get(key)
+        if kept is None:
+            return _ABSENT
+        if program.cache.ttl is not None and self._monotonic() - kept[0] > program.cache.ttl:
+            del store[key]
+            return _ABSENT
+        return kept[1]
+
+    async def _timed(self, activation: Activation, program: Program, context: Any) -> Any:
+        if program.timeout is None:
+            return await self._called(activation, program, context)
+        with anyio.move_on_after(program.timeout) as scope:
+            return await self._called(activation, program, context)
+        if scope.cancelled_caught:
+            raise NodeTimeoutError(activation.path, program.timeout)
+        raise AssertionError("a cancel scope ended without a result and without a timeout")
+
+    async def _called(self, activation: Activation, program: Program, context: Any) -> Any:
+        if program.style == "async":
+            return await watched(program.call(activation.input, context), self._scheduler.blocked)
+        self._scheduler.blocked()
+        value = await anyio.to_thread.run_sync(program.call, activation.input, context)
+        # a plain function may still hand out an awaitable: a decorator that lost the `async`, a partial
+        return await value if inspect.isawaitable(value) else value
+
+
+def _cache_of(activation: Activation, program: Program) -> tuple[OrderedDict[Any, tuple[float, Any]], Any]:
+    """The node's cache, shared by all runs of the compiled graph, and this input's key in it."""
+    cache = program.cache
+    assert cache is not None
+    if cache.key is not None:
+        key: Any = cache.key(own(activation.input))
+    else:
+        try:
+            key = to_json(activation.input)
+        except (PydanticSerializationError, ValueError) as error:
+            raise CacheKeyError(activation.path, activation.input, str(error)) from error
+    return program.results, key
+
+
+def _stray(activation: Activation, error: asyncio.CancelledError) -> BaseException:
+    """A CancelledError that the node's own code let out, as a failure; the run's own cancellation goes on."""
+    ours = anyio.current_effective_deadline() == float("-inf")
+    if not ours:
+        task = asyncio.current_task()
+        ours = task is None or task.cancelling() > 0
+    if ours:
+        raise error
+    stray = StrayCancellationError(activation.path)
+    stray.__cause__ = error
+    return stray

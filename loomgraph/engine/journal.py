@@ -1,0 +1,124 @@
+"""The log of one run in this process, and those who read it while it grows.
+
+Entries are kept, so a reader is a position, never a queue of its own. A reader that falls behind by more than `lag`
+entries holds the run back (back pressure) until it has caught up or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from loomgraph.engine.facts import Entry, event_of
+from loomgraph.events import Event
+
+__all__ = ["Journal", "Reader"]
+
+
+class Journal:
+    """`entries` in log order; `now` gives the time in seconds since the epoch."""
+
+    def __init__(self, run_id: str, now: Callable[[], float], lag: int | None = None) -> None:
+        self.run_id = run_id
+        self.entries: list[Entry] = []
+        self.closed = False
+        self.lag = lag
+        self.readers: list[Reader] = []
+        self._now = now
+        self._grown: anyio.Event | None = None
+        self._read: anyio.Event | None = None
+
+    def extend(self, facts: list[tuple[Any, Any, tuple[Any, ...]]]) -> None:
+        """Append facts, and wake the readers."""
+        now = self._now()
+        entries = self.entries
+        for kind, subject, values in facts:
+            entries.append((now, kind, subject, values))
+        facts.clear()
+        self._wake()
+
+    def add(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> None:
+        """Append one fact."""
+        self.entries.append((self._now(), kind, subject, values))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._grown is not None:
+            self._grown.set()
+            self._grown = None
+
+    def close(self) -> None:
+        """No more will come."""
+        self.closed = True
+        self._wake()
+
+    @property
+    def held(self) -> bool:
+        """Whether a reader is too far behind for more work to start."""
+        if not self.readers or self.lag is None:
+            return False
+        return len(self.entries) - min(reader.position for reader in self.readers) > self.lag
+
+    async def relieved(self) -> None:
+        """Return when no reader holds the run back any more."""
+        while self.held and not self.closed:
+            if self._read is None:
+                self._read = anyio.Event()
+            await self._read.wait()
+
+    def progressed(self) -> None:
+        """A reader moved on or left."""
+        if self._read is not None and not self.held:
+            self._read.set()
+            self._read = None
+
+    async def grown(self, position: int) -> bool:
+        """Wait for an entry at `position`; False once the log ended before it."""
+        while position >= len(self.entries):
+            if self.closed:
+                return False
+            if self._grown is None:
+                self._grown = anyio.Event()
+            await self._grown.wait()
+        return True
+
+    def events(self, start: int = 0) -> tuple[Event, ...]:
+        """The events from position `start`."""
+        return tuple(event_of(self.run_id, start + i, entry) for i, entry in enumerate(self.entries[start:]))
+
+
+class Reader:
+    """An asynchronous iterator over a journal's events from `start`; ends with the run."""
+
+    def __init__(self, journal: Journal, start: int = 0) -> None:
+        self._journal = journal
+        self.position = start
+        self._counted = False
+
+    def __aiter__(self) -> Reader:
+        return self
+
+    async def __anext__(self) -> Event:
+        journal = self._journal
+        if not self._counted:  # whoever never starts to read holds nobody back
+            self._counted = True
+            journal.readers.append(self)
+        if not await journal.grown(self.position):
+            self.close()
+            raise StopAsyncIteration
+        event = event_of(journal.run_id, self.position, journal.entries[self.position])
+        self.position += 1
+        journal.progressed()
+        return event
+
+    def close(self) -> None:
+        """Stop reading; the run is not held back for this reader any more."""
+        if self in self._journal.readers:
+            self._journal.readers.remove(self)
+            self._journal.progressed()
+
+    async def aclose(self) -> None:
+        """`close`, for `contextlib.aclosing`."""
+        self.close()

@@ -1,0 +1,90 @@
+"""How much may run at once: one limiter a run, over all its scopes, and one a node. Counts; starts nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+
+from loomgraph.engine.activation import Activation
+
+__all__ = ["NodeLimits", "Slots"]
+
+
+class Slots:
+    """The run's concurrency limit. Who gives a slot back while it waits takes it again before new work starts."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.used = 0
+        self._returning: deque[anyio.Event] = deque()
+
+    @property
+    def free(self) -> bool:
+        """Whether new work may start."""
+        return self.limit is None or (self.used < self.limit and not self._returning)
+
+    def give(self) -> None:
+        """One attempt ended or waits for something that is not its own work."""
+        self.used -= 1
+        if self._returning and self.limit is not None and self.used < self.limit:
+            self.used += 1
+            self._returning.popleft().set()
+
+    async def retake(self) -> None:
+        """Take a slot again. If the wait is cancelled the slot is taken all the same: whoever holds it gives it back."""
+        if self.limit is None or self.used < self.limit:
+            self.used += 1
+            return
+        turn = anyio.Event()
+        self._returning.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if not turn.is_set():
+                self._returning.remove(turn)
+                self.used += 1
+            raise
+
+
+class NodeLimits:
+    """Per-node limits: activations that have to wait are parked and come back when one of their node ends."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[int, int], int] = {}
+        self._parked: dict[tuple[int, int], deque[Activation]] = {}
+
+    def take(self, activation: Activation, limit: int) -> bool:
+        """Whether the activation may start now; if not, it is parked."""
+        key = (id(activation.scope.plan), activation.node)
+        used = self._used.get(key, 0)
+        if used >= limit:
+            self._parked.setdefault(key, deque()).append(activation)
+            return False
+        self._used[key] = used + 1
+        activation.held = True
+        return True
+
+    def give(self, activation: Activation, limit: int) -> Activation | None:
+        """An activation that held a place ended; the next one of its node, if one is parked."""
+        activation.held = False
+        self._used[(id(activation.scope.plan), activation.node)] -= 1
+        return self.wake(activation, limit)
+
+    def wake(self, activation: Activation, limit: int) -> Activation | None:
+        """The next parked activation of the same node for which there is room."""
+        key = (id(activation.scope.plan), activation.node)
+        parked = self._parked.get(key)
+        while parked and self._used.get(key, 0) < limit:
+            found = parked.popleft()
+            if not found.dead:
+                return found
+        return None
+
+    def unpark(self, activation: Activation) -> bool:
+        """Take an activation off its queue, because it is cancelled; False if it is not parked."""
+        parked = self._parked.get((id(activation.scope.plan), activation.node))
+        if parked is None or activation not in parked:
+            return False
+        parked.remove(activation)
+        return True

@@ -1,0 +1,299 @@
+"""The machine of one run: what happened goes in, what to do next comes out. No clock, no I/O, no randomness.
+
+In: `open`, `succeeded`, `failed`, `cancelled`, `opened`, `stop`. Out: `commands` (start an activation, cancel one,
+route a completed or failed container, a scope ended) and `facts` (what the log must say), both drained by the driver:
+apply, persist, act. Predicates and node code are the driver's to call; their outcome is what it reports here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from loomgraph.compile.plan import Plan
+from loomgraph.engine import early
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
+from loomgraph.engine.maps import MapRun
+from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.errors import (
+    MapInputError,
+    NoResultError,
+    ScopeCancelledError,
+    StateConflictError,
+)
+from loomgraph.events import MapCompleted, MapStarted, NodeCancelled, NodeFailed, NodeSucceeded, ScopeStarted
+from loomgraph.graph.definition import OnFailure
+from loomgraph.graph.signature import describe_type
+from loomgraph.graph.state import Updates
+
+__all__ = ["Command", "Fact", "Machine"]
+
+Command = Activation | Cancel | Completed | Failed | Ended
+Fact = tuple[Any, Any, tuple[Any, ...]]
+"""(event class, activation or scope, the event's own fields): see `loomgraph.engine.facts`."""
+
+
+class Machine:
+    """All scopes of one run. Applying one event costs the activation's own edges, never a copy of the run."""
+
+    def __init__(self, run_id: str, limit: int, *, on_failure: OnFailure | None = None) -> None:
+        self.run_id = run_id
+        self.limit = limit
+        self.on_failure = on_failure
+        self.count = 0
+        self.commands: deque[Command] = deque()
+        self.facts: list[Fact] = []
+
+    # ------------------------------------------------------------------ scopes
+
+    def open(
+        self, plan: Plan, value: Any, taken: tuple[int, ...], initial: dict[str, Any] | None = None
+    ) -> Scope:
+        """Begin the run's own graph with its input and the edges that START takes."""
+        scope = Scope(self, plan, None, "", "", initial or {})
+        scope.begin(value, taken)
+        scope.conclude()
+        return scope
+
+    def enter(
+        self, parent: Activation, plan: Plan, value: Any, taken: tuple[int, ...], initial: dict[str, Any] | None = None
+    ) -> Scope:
+        """Begin the graph that is a node's body, for the activation's current attempt."""
+        path, node_path = parent.scope.child_path(parent)
+        scope = Scope(self, plan, parent, path, node_path, initial or {})
+        parent.child = scope
+        scope.begin(value, taken)
+        scope.conclude()
+        return scope
+
+    def enter_named(
+        self,
+        parent: Activation,
+        key: str,
+        plan: Plan,
+        fingerprint: str,
+        value: Any,
+        taken: tuple[int, ...],
+        initial: dict[str, Any] | None = None,
+    ) -> Scope:
+        """Begin a graph that node code runs with ctx.run; its end is an `Ended` command."""
+        path, node_path = parent.scope.named_path(parent, key)
+        scope = Scope(self, plan, parent, path, node_path, initial or {})
+        self.facts.append((ScopeStarted, scope, (plan.definition.name, fingerprint, value)))
+        scope.begin(value, taken)
+        scope.conclude()
+        return scope
+
+    def scope_ended(self, scope: Scope) -> None:
+        """A scope is done: tell whoever waits for it."""
+        if not scope.failures and not scope.stopping and not scope.reached:
+            self._without_result(scope)
+        parent = scope.parent
+        if parent is None or parent.child is not scope:
+            self.commands.append(Ended(scope))
+        elif parent.dead:
+            return
+        elif scope.failures:
+            self.commands.append(Failed(parent, scope.failures))
+        elif scope.stopping:
+            self.cancelled(parent)
+        else:
+            self.commands.append(Completed(parent, scope.output))
+
+    def _without_result(self, scope: Scope) -> None:
+        from loomgraph.compile.types import admits_none
+
+        definition = scope.plan.definition
+        if not admits_none(definition.output):
+            error = NoResultError(
+                run_id=self.run_id, graph=definition.name, output=describe_type(definition.output)
+            )
+            end = Activation(scope, scope.plan.end, (), None, None, None)
+            scope.failures.append((failure_of(end, error), error))
+
+    # ------------------------------------------------------------------ starting
+
+    def admit(self, activation: Activation) -> bool:
+        """Count an activation against the run's total cap; past it, the scope fails."""
+        self.count += 1
+        if self.count > self.limit:
+            activation.scope.limit_reached(activation, self.limit)
+            return False
+        return True
+
+    def start_map(self, activation: Activation) -> None:
+        """Hand out a map's first items."""
+        spec = activation.scope.plan.maps[activation.node]
+        items = activation.input
+        if not isinstance(items, (list, tuple, set, frozenset, range)) and not (
+            isinstance(items, Sequence) and not isinstance(items, (str, bytes))
+        ):
+            error = MapInputError(activation.path, items)
+            self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
+            return
+        ordered = items if isinstance(items, (list, tuple, range, Sequence)) else sorted(items, key=repr)
+        activation.map = run = MapRun(spec, ordered, activation.view)
+        self.facts.append((MapStarted, activation, (len(ordered),)))
+        self._feed(activation, run)
+
+    def _feed(self, activation: Activation, run: MapRun) -> None:
+        if run.decided:
+            self._complete_map(activation, run)
+            return
+        while (item := run.take(activation)) is not None and self.admit(item):
+            self.commands.append(item)
+
+    def _complete_map(self, activation: Activation, run: MapRun) -> None:
+        for item in list(run.live.values()):
+            self.kill(item, "the map was decided without it")
+        run.live.clear()
+        scope = activation.scope
+        refusal = run.refusal(activation.path)
+        if refusal is not None:
+            self.commands.append(Failed(activation, [(failure_of(activation, refusal), refusal)]))
+            return
+        if run.troubles and run.spec.on_error == "fail" and not run.need:
+            self.commands.append(Failed(activation, run.troubles))
+            return
+        if scope.state is not None and run.view is not None:
+            try:
+                scope.state.check(run.view, scope.plan.region_of[activation.node])
+            except StateConflictError as error:
+                self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
+                return
+        self.facts.append((MapCompleted, activation, (run.winners(),)))
+        self.commands.append(Completed(activation, run.value()))
+
+    # ------------------------------------------------------------------ ending
+
+    def succeeded(
+        self, activation: Activation, value: Any, taken: tuple[int, ...], updates: Updates = (), cached: bool = False
+    ) -> bool:
+        """An activation finished; False if nobody waits for it any more (then nothing is logged)."""
+        if activation.dead:
+            return False
+        scope = activation.scope
+        self.facts.append((NodeSucceeded, activation, (activation.attempt, value, taken, updates, cached)))
+        owner = activation.owner
+        view = activation.view if activation.map is None else activation.map.view
+        if updates:
+            assert scope.state is not None and view is not None
+            index = -1 if activation.index is None else activation.index
+            view = scope.state.wrote(activation.node, index, activation.key, view, updates)
+        if owner is None:
+            scope.finish(activation, taken, value, view)
+            scope.conclude()
+            return True
+        run = owner.map
+        assert run is not None and activation.index is not None
+        if updates and scope.state is not None and view is not None:
+            depth = scope.plan.regions[scope.plan.region_of[owner.node]].depth
+            run.view = scope.state.merge(run.view, view, depth)
+        run.succeeded(activation.index, value)
+        self._item_settled(owner, run)
+        return True
+
+    def failed(self, activation: Activation, troubles: list[Trouble], taken: tuple[int, ...]) -> bool:
+        """An activation failed after its attempts; `taken` has the on_error edge that takes it, if one does."""
+        if activation.dead:
+            return False
+        failure = failure_of(activation, troubles[0][1])
+        self.facts.append((NodeFailed, activation, (activation.attempt, failure, taken)))
+        scope = activation.scope
+        owner = activation.owner
+        if owner is not None:
+            run = owner.map
+            assert run is not None and activation.index is not None
+            run.failed(activation.index, (troubles[0][0], troubles[0][1]))
+            self._item_settled(owner, run)
+        elif taken or early.tolerates(scope, activation, failure):
+            scope.finish(activation, taken, failure, activation.view)
+        else:
+            scope.fail(activation, troubles)
+        scope.conclude()
+        return True
+
+    def _item_settled(self, owner: Activation, run: MapRun) -> None:
+        if owner.scope.stopping:
+            if run.decided:
+                self._complete_map(owner, run)
+            elif not run.live:
+                self._container_cancelled(owner)
+            return
+        self._feed(owner, run)
+
+    # ------------------------------------------------------------------ cancelling
+
+    def cancelled(self, activation: Activation) -> None:
+        """The driver stopped an attempt that was asked to stop (or never started it)."""
+        if activation.dead:
+            return
+        owner = activation.owner
+        if owner is None:
+            self._container_cancelled(activation)
+            return
+        self.facts.append((NodeCancelled, activation, ("the run is ending",)))
+        run = owner.map
+        assert run is not None and activation.index is not None
+        run.live.pop(activation.index, None)
+        if not run.live:
+            self._container_cancelled(owner)
+
+    def _container_cancelled(self, activation: Activation) -> None:
+        scope = activation.scope
+        if scope.running.get(activation.node) is not activation:
+            return
+        self.facts.append((NodeCancelled, activation, ("the run is ending",)))
+        del scope.running[activation.node]
+        scope.inflight -= 1
+        scope.conclude()
+
+    def stop(self, scope: Scope, reason: str) -> None:
+        """Start nothing more in a scope and cancel what runs there; what finishes anyway is kept."""
+        if scope.stopping or scope.ended:
+            return
+        scope.stopping = True
+        for activation in list(scope.running.values()):
+            self._cancel(activation, reason)
+        scope.conclude()
+
+    def _cancel(self, activation: Activation, reason: str) -> None:
+        if activation.cancelling:
+            return
+        activation.cancelling = True
+        run = activation.map
+        if run is not None:
+            for item in list(run.live.values()):
+                self._cancel(item, reason)
+            if not run.live:
+                self._container_cancelled(activation)
+        elif activation.child is not None:
+            self.stop(activation.child, reason)
+        else:
+            self.commands.append(Cancel(activation))
+
+    def kill(self, activation: Activation, reason: str) -> None:
+        """Nobody waits for this activation any more: cancel it, refuse and do not log what it still gives."""
+        activation.dead = True
+        self.facts.append((NodeCancelled, activation, (reason,)))
+        if activation.map is not None:
+            for item in activation.map.live.values():
+                self.kill(item, reason)
+        elif activation.child is not None:
+            self.abandon(activation.child, reason)
+        else:
+            self.commands.append(Cancel(activation))
+
+    def abandon(self, scope: Scope, reason: str) -> None:
+        """Kill everything in a scope that nobody waits for."""
+        scope.ended = scope.stopping = True
+        for activation in scope.running.values():
+            self.kill(activation, reason)
+
+    def root_failures(self, scope: Scope) -> list[Trouble]:
+        """Why a scope that ended has no result; a stopped one was cancelled."""
+        if scope.failures or not scope.stopping:
+            return scope.failures
+        error = ScopeCancelledError(scope.plan.definition.name)
+        return [(failure_of(Activation(scope, scope.plan.end, (), None, None, None), error), error)]

@@ -1,0 +1,138 @@
+"""The end of a loop's iteration: go round again, end the loop and release its exits, or stop at the cap. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loomgraph.engine import early
+from loomgraph.engine.activation import Activation, Trouble
+from loomgraph.engine.binding import bind
+from loomgraph.errors import ActivationError, ExitOvertakenError, Failure, LoopCapError, StateConflictError
+from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded
+
+if TYPE_CHECKING:
+    from loomgraph.engine.scope import Scope
+
+__all__ = ["close"]
+
+
+def close(scope: Scope, region: int) -> None:
+    """All units of a loop's iteration are settled: decide what follows."""
+    if scope.over[region]:
+        return
+    plan = scope.plan.regions[region]
+    quorum = early.unmet_back_join(scope, plan)
+    if quorum is not None:
+        _trouble(scope, region, quorum)
+        return
+    back, hold = scope.back[region], scope.hold[region]
+    if not back:
+        _end(scope, region, dict(hold), None)
+        return
+    now = scope.iters[region]
+    overtaken = [e for e, (_, iteration) in hold.items() if iteration == now and not scope.plan.latest[e]]
+    if overtaken:
+        _trouble(scope, region, _overtaken(scope, region, min(overtaken)))
+    elif now + 1 < plan.cap:
+        _again(scope, region)
+    else:
+        _capped(scope, region)
+
+
+def _again(scope: Scope, region: int) -> None:
+    plan = scope.plan.regions[region]
+    view = None
+    if scope.state is not None:
+        try:
+            view = scope.state.next_iteration(region)
+        except StateConflictError as error:
+            _trouble(scope, region, error)
+            return
+    back = scope.back[region]
+    scope.iters[region] += 1
+    for inner in plan.inner:
+        scope.iters[inner] = 0
+        scope.back[inner], scope.hold[inner] = [], {}
+        scope.open[inner], scope.over[inner] = scope.plan.regions[inner].units, False
+    scope.open[region] = plan.units
+    scope.back[region] = []
+    for node, count in plan.reset:
+        scope.pending[node] = count
+        scope.got[node] = None
+        scope.status[node] = 0
+        if view is not None:
+            # the new iteration's base is an ancestor of everything in it, reached by an edge or not
+            assert scope.state is not None
+            scope.seen[node] = scope.state.at(view, scope.plan.regions[scope.plan.region_of[node]].depth)
+    early.reset(scope, plan)
+    subject = _subject(scope, region)
+    scope.machine.facts.append((IterationStarted, subject, (scope.vector(region),)))
+    scope.got[plan.header] = back
+    scope.todo.append(plan.header)
+    scope.todo.extend(plan.barren)
+
+
+def _end(scope: Scope, region: int, held: dict[int, tuple[Any, int]], cap_value: tuple[Any] | None) -> None:
+    plan = scope.plan.regions[region]
+    view = None
+    if scope.state is not None:
+        try:
+            view = scope.state.end_loop(region)
+        except StateConflictError as error:
+            _trouble(scope, region, error)
+            return
+    scope.over[region] = True
+    scope.hold[region], scope.back[region] = {}, []
+    now = scope.iters[region]
+    if cap_value is not None:
+        held = {plan.cap_edge: (cap_value[0], now)}
+    # an exit counts if it was taken in the last iteration, or ever, where it says exit="latest"
+    kept = {e: value for e, (value, at) in held.items() if at == now or scope.plan.latest[e]}
+    scope.machine.facts.append((LoopEnded, _subject(scope, region), (now + 1, tuple(sorted(kept)))))
+    for e in plan.exits:
+        leaves = scope.plan.leaves[e]
+        scope.leave(e, e in kept, kept.get(e), leaves.index(region) + 1, view)
+    scope.unit_done(plan.parent)
+
+
+def _capped(scope: Scope, region: int) -> None:
+    plan = scope.plan.regions[region]
+    back = scope.back[region]
+    handled = plan.cap_edge >= 0
+    scope.machine.facts.append((LoopCapReached, _subject(scope, region), (plan.cap, handled)))
+    if handled:
+        try:
+            value = bind(scope.plan, plan.header, back)
+        except ActivationError as error:
+            _trouble(scope, region, error)
+            return
+        _end(scope, region, {}, (value,))
+        return
+    nest, definition = scope.plan.nest, scope.plan.definition
+    cycle = [scope.plan.names[node] for node in nest.cycle(nest.regions[region], definition)]
+    values = {scope.plan.names[scope.plan.src[e]]: value for e, value in back}
+    _trouble(scope, region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
+
+
+def _overtaken(scope: Scope, region: int, e: int) -> ExitOvertakenError:
+    definition = scope.plan.definition
+    edge = definition.edges[e]
+    header = scope.plan.names[scope.plan.regions[region].header]
+    return ExitOvertakenError(
+        run_id=scope.machine.run_id,
+        source=definition.name_of(edge.source),
+        target=definition.name_of(edge.target),
+        header=header,
+    )
+
+
+def _subject(scope: Scope, region: int) -> Activation:
+    header = scope.plan.regions[region].header
+    return Activation(scope, header, scope.vector(region), None, None, None)
+
+
+def _trouble(scope: Scope, region: int, error: Exception) -> None:
+    subject = _subject(scope, region)
+    failure = Failure(subject.path, subject.key, 1, type(error).__name__, str(error))
+    trouble: Trouble = (failure, error)
+    scope.halt([trouble])

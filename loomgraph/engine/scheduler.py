@@ -1,0 +1,320 @@
+"""The one driver of a machine in this process: few tasks, no barriers, on anyio (asyncio or trio).
+
+A worker drains ready work in its own task. Only when a node really suspends is another worker started for the rest,
+so a chain runs without spawning and ten thousand instant items share one task. Every turn is: apply to the machine,
+record what it says, then act on its commands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
+from loomgraph.engine.attempts import Attempts, unwrapped
+from loomgraph.engine.journal import Journal
+from loomgraph.engine.limits import NodeLimits, Slots
+from loomgraph.engine.machine import Machine
+from loomgraph.engine.program import programs
+from loomgraph.engine.routing import choose, choose_error
+from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.errors import ActivationLimitError
+from loomgraph.events import AttemptFailed, NodeStarted, ScopeEnded
+
+__all__ = ["Scheduler"]
+
+# a worker that never suspends still lets cancellation, deadlines and other runs in, this often
+_BREATH = 64
+
+
+class Scheduler:
+    """Drives one run. `now` is seconds since the epoch, `chance` uniform in 0..1; both only for delays and the log."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        journal: Journal,
+        *,
+        limit: int | None,
+        context: Callable[[Activation, Scheduler], Any],
+        chance: Callable[[], float],
+        begin: Callable[[Any, Any], dict[str, Any]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.machine = machine
+        self.journal = journal
+        self.slots = Slots(limit)
+        self.nodes = NodeLimits()
+        self.ready: deque[Activation] = deque()
+        self.chance = chance
+        self.initial = begin
+        self.attempts = Attempts(self, context, monotonic)
+        self.root: Scope | None = None
+        self.group: TaskGroup | None = None
+        self.spawning = False
+        self.limit_error: BaseException | None = None
+        self._done: anyio.Event | None = None
+        self._breath = 0
+
+    # ------------------------------------------------------------------ the run
+
+    async def run(self, start: Callable[[], Scope]) -> Scope:
+        """Open the run's scope with `start` and drive it to its end. An exception of the group of one is unwrapped."""
+        try:
+            async with anyio.create_task_group() as group:
+                self.group = group
+                self.root = root = start()
+                self.absorb()
+                await self._work()
+                while not root.ended:
+                    self._done = anyio.Event()
+                    await self._done.wait()
+                # what is left was withdrawn: nobody waits for it
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as error:
+            raise unwrapped(error) from None
+        return root
+
+    def stop(self, reason: str) -> None:
+        """Cancel the run; what finishes anyway is kept."""
+        if self.root is not None:
+            self.machine.stop(self.root, reason)
+            self.absorb()
+
+    # ------------------------------------------------------------------ turns
+
+    def absorb(self) -> None:
+        """Record what the machine said and act on its commands; new work goes first, so a pipeline finishes early."""
+        machine = self.machine
+        commands = machine.commands
+        fresh: list[Activation] = []
+        while commands:
+            command = commands.popleft()
+            if type(command) is Activation:
+                fresh.append(command)
+            elif type(command) is Completed:
+                self._completed(command)
+            elif type(command) is Failed:
+                self._failed(command)
+            elif type(command) is Cancel:
+                self._cancel(command.activation)
+            elif type(command) is Ended:
+                self._ended(command.scope)
+        if machine.facts:
+            self.journal.extend(machine.facts)
+        if len(fresh) == 1:
+            self.ready.appendleft(fresh[0])
+        elif fresh:
+            self.ready.extendleft(reversed(fresh))
+
+    def _completed(self, command: Completed) -> None:
+        activation = command.activation
+        plan = activation.scope.plan
+        self.leave(activation)
+        try:
+            taken = choose(plan, activation.node, command.value)
+        except Exception as error:
+            self.refuse(activation, error)
+            return
+        self.machine.succeeded(activation, command.value, taken)
+
+    def _failed(self, command: Failed) -> None:
+        activation, troubles = command.activation, command.troubles
+        error = troubles[0][1]
+        retry = activation.scope.plan.definition.nodes[activation.node].retry
+        again = activation.child is not None and retry is not None and activation.attempt < retry.attempts
+        if again and retry is not None and not activation.cancelling and retry.wants(error):
+            assert self.group is not None
+            wait = retry.wait(activation.attempt, self.chance())
+            self.machine.facts.append(
+                (AttemptFailed, activation, (activation.attempt, failure_of(activation, error), wait))
+            )
+            activation.child = None
+            self.group.start_soon(self._reenter, activation, wait)
+            return
+        self.leave(activation)
+        self.fail(activation, troubles)
+
+    def fail(self, activation: Activation, troubles: list[Trouble]) -> None:
+        """Report a failure to the machine, with the on_error edge that takes it. A reached total cap has none."""
+        error = troubles[0][1]
+        capped = isinstance(error, ActivationLimitError) or activation.index is not None
+        taken = () if capped else choose_error(activation.scope.plan, activation.node, error)
+        self.machine.failed(activation, troubles, taken)
+
+    def refuse(self, activation: Activation, error: BaseException) -> None:
+        """Report a failure that is final: of the engine, of a predicate, or after the last attempt."""
+        self.fail(activation, [(failure_of(activation, error), error)])
+
+    def leave(self, activation: Activation) -> None:
+        """An activation ended: the next one of its node may start."""
+        limit = activation.scope.plan.definition.nodes[activation.node].limit
+        if activation.held and limit is not None:
+            self._unparked(self.nodes.give(activation, limit))
+
+    def _unparked(self, waiting: Activation | None) -> None:
+        if waiting is not None:
+            self.ready.append(waiting)
+
+    def _ended(self, scope: Scope) -> None:
+        if scope is self.root or scope.parent is None:
+            if self._done is not None:
+                self._done.set()
+            return
+        failures = tuple(failure for failure, _ in scope.failures)
+        self.machine.facts.append((ScopeEnded, scope, (scope.output, failures)))
+        if scope.waiter is not None:
+            scope.waiter.set()
+
+    def _cancel(self, activation: Activation) -> None:
+        if activation.task is not None:
+            activation.task.cancel()
+        elif self.nodes.unpark(activation) and not activation.dead:
+            self.machine.cancelled(activation)
+        # else it is still queued: whoever takes it from the queue sees that it is dead or cancelling
+
+    # ------------------------------------------------------------------ workers
+
+    def next(self) -> Activation | None:
+        """The next activation to run, already recorded as started; graph nodes are entered on the way."""
+        ready = self.ready
+        while ready:
+            if not self.slots.free or (self.journal.readers and self.journal.held):
+                return None
+            activation = ready.popleft()
+            plan = activation.scope.plan
+            program = programs(plan)[activation.node]
+            if activation.dead:
+                if program.limit is not None:
+                    self._unparked(self.nodes.wake(activation, program.limit))
+                continue
+            if activation.cancelling and (activation.index is not None or program.style != "async"):
+                self.machine.cancelled(activation)
+                if program.limit is not None:
+                    self._unparked(self.nodes.wake(activation, program.limit))
+                self.absorb()
+                continue
+            if program.limit is not None and not activation.held and not self.nodes.take(activation, program.limit):
+                continue
+            if program.fn is None:
+                self._enter(activation)
+                continue
+            self.slots.used += 1
+            self.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
+            return activation
+        return None
+
+    def kick(self) -> None:
+        """Start a worker if there is work that no worker is going to take."""
+        if self.ready and not self.spawning and self.slots.free and self.group is not None:
+            self.spawning = True
+            self.group.start_soon(self._work)
+
+    async def _work(self) -> None:
+        self.spawning = False
+        while True:
+            activation: Activation | None = None
+            with anyio.CancelScope() as scope:
+                if self.journal.readers and self.journal.held:
+                    await self.journal.relieved()
+                activation = self.next()
+                while activation is not None:
+                    activation.task = scope
+                    if activation.cancelling:
+                        # it was ready when the run began to end: it runs up to its first suspension, like its siblings
+                        scope.cancel()
+                    await self.attempts.execute(activation)
+                    if scope.cancel_called:
+                        break
+                    self._breath += 1
+                    if self._breath % _BREATH == 0:
+                        activation = None
+                        await checkpoint()
+                    activation = self.next()
+                else:
+                    if not self.ready or not self.slots.free:
+                        return
+                    continue  # held back by a reader
+            if scope.cancelled_caught and activation is not None:
+                self.machine.cancelled(activation)
+                self.absorb()
+
+    def blocked(self) -> None:
+        """The caller is about to suspend: somebody else takes the rest."""
+        if self.ready:
+            self.kick()
+
+    # ------------------------------------------------------------------ graphs
+
+    def _enter(self, activation: Activation) -> None:
+        if activation.cancelling:
+            self.machine.cancelled(activation)
+            self.absorb()
+            return
+        plan = activation.scope.plan.graphs[activation.node].plan
+        self.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
+        try:
+            taken = choose(plan, -1, activation.input)
+            fields = self.initial(plan, None)
+        except Exception as error:
+            self.leave(activation)
+            self.refuse(activation, error)
+        else:
+            self.machine.enter(activation, plan, activation.input, taken, fields)
+        self.absorb()
+
+    async def _reenter(self, activation: Activation, wait: float) -> None:
+        with anyio.CancelScope() as scope:
+            activation.task = scope
+            if activation.cancelling or activation.dead:
+                scope.cancel()
+            await anyio.sleep(wait)
+        activation.task = None
+        if scope.cancelled_caught:
+            self.machine.cancelled(activation)
+            self.absorb()
+        else:
+            activation.attempt += 1
+            self._enter(activation)
+        await self._work()
+
+    async def run_named(
+        self, activation: Activation, key: str, plan: Any, fingerprint: str, value: Any
+    ) -> Scope:
+        """Run a graph inside an activation and wait for its end, without holding a slot."""
+        taken = choose(plan, -1, value)
+        fields = self.initial(plan, None)
+        scope = self.machine.enter_named(activation, key, plan, fingerprint, value, taken, fields)
+        scope.waiter = anyio.Event()
+        if scope.ended:
+            scope.waiter.set()
+        self.slots.give()
+        try:
+            self.absorb()
+            self.kick()
+            await scope.waiter.wait()
+        except BaseException:
+            if not scope.ended:
+                self.machine.abandon(scope, "the node that ran it was stopped")
+                self.absorb()
+            self.slots.used += 1
+            raise
+        await self.slots.retake()
+        return scope
+
+    async def outside(self, wait: Callable[[], Any]) -> Any:
+        """Await something that is not the node's own work without holding a slot."""
+        self.slots.give()
+        self.kick()
+        try:
+            result = await wait()
+        except BaseException:
+            self.slots.used += 1
+            raise
+        await self.slots.retake()
+        return result

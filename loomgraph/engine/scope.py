@@ -1,0 +1,306 @@
+"""One execution of one graph: which nodes wait, run and are settled. The counters behind readiness. Pure.
+
+Settling an edge costs a counter; a node fires when its counter reaches zero. Skips travel by a work list, never by
+recursion. A code below zero on that list means "the iteration of region -1 - code is settled".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loomgraph.compile.plan import Plan
+from loomgraph.engine import early, regions
+from loomgraph.engine.activation import Activation, Failed, Trouble
+from loomgraph.engine.binding import Got, bind
+from loomgraph.engine.state import StateRun, View
+from loomgraph.errors import ActivationError, ActivationLimitError, Failure, StateConflictError
+from loomgraph.events import NodeSkipped, escape
+
+if TYPE_CHECKING:
+    from loomgraph.engine.machine import Machine
+
+__all__ = ["FAILED", "RUNNING", "SETTLED", "WAITING", "Scope", "failure_of"]
+
+WAITING, RUNNING, SETTLED, FAILED = 0, 1, 2, 3
+
+
+def failure_of(activation: Activation, error: BaseException) -> Failure:
+    """An exception as the value that handlers and the log get."""
+    message = str(error) or type(error).__name__
+    return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
+
+
+class Scope:
+    """The machine's state for one graph. `parent` is the activation it runs inside, None for the run's own graph."""
+
+    __slots__ = (
+        "back",
+        "ended",
+        "failures",
+        "got",
+        "hold",
+        "inflight",
+        "input",
+        "iters",
+        "joins",
+        "machine",
+        "node_path",
+        "open",
+        "output",
+        "over",
+        "parent",
+        "path",
+        "pending",
+        "plan",
+        "reached",
+        "running",
+        "seen",
+        "state",
+        "status",
+        "stopping",
+        "todo",
+        "waiter",
+    )
+
+    def __init__(
+        self, machine: Machine, plan: Plan, parent: Activation | None, path: str, node_path: str, initial: dict[str, Any]
+    ) -> None:
+        self.machine = machine
+        self.plan = plan
+        self.parent = parent
+        self.path = path
+        self.node_path = node_path
+        self.pending = plan.pending.copy()
+        self.got: list[Got | None] = [None] * (plan.end + 1)
+        self.status = bytearray(plan.end + 1)
+        self.running: dict[int, Activation] = {}
+        self.inflight = 0
+        self.todo: list[int] = []
+        self.open = [r.units for r in plan.regions]
+        self.over = [False] * len(plan.regions)
+        self.iters = [0] * len(plan.regions)
+        self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
+        self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in plan.regions]
+        self.joins = early.fresh(plan)
+        self.failures: list[Trouble] = []
+        self.stopping = False
+        self.ended = False
+        self.reached = False
+        self.input: Any = None
+        self.output: Any = None
+        self.waiter: Any = None
+        spec = plan.definition.state
+        self.state = None if spec is None else StateRun(plan, spec, initial)
+        self.seen: list[View | None] = [None] * (plan.end + 1) if self.state is not None else []
+
+    # ------------------------------------------------------------------ in
+
+    def begin(self, value: Any, taken: tuple[int, ...]) -> None:
+        """Settle the edges out of START."""
+        self.input = value
+        view = None if self.state is None else self.state.start
+        for e in self.plan.start_edges:
+            self.settle(e, e in taken, value, view)
+        self.drain()
+
+    def finish(self, activation: Activation, taken: tuple[int, ...], value: Any, view: View | None) -> None:
+        """An activation is settled: its edges travel, the taken ones with `value`."""
+        node = activation.node
+        del self.running[node]
+        self.inflight -= 1
+        self.status[node] = SETTLED
+        self.depart(node, taken, value, view)
+        self.drain()
+
+    def fail(self, activation: Activation, troubles: list[Trouble]) -> None:
+        """An activation failed and nothing takes it: the node stays unsettled."""
+        del self.running[activation.node]
+        self.inflight -= 1
+        self.status[activation.node] = FAILED
+        self.halt(troubles)
+
+    def halt(self, troubles: list[Trouble]) -> None:
+        """The scope cannot end well any more; unless it drains, what runs is cancelled and nothing starts."""
+        self.failures.extend(troubles)
+        if (self.machine.on_failure or self.plan.definition.on_failure) == "cancel":
+            self.machine.stop(self, "another node failed")
+
+    # ------------------------------------------------------------------ edges
+
+    def depart(self, node: int, taken: tuple[int, ...], value: Any, view: View | None) -> None:
+        """Every edge out of a settled node is taken or skipped; the node's region is one unit nearer its end."""
+        plan = self.plan
+        leaves, back_of = plan.leaves, plan.back_of
+        region = plan.region_of[node]
+        for e in plan.out_normal[node] + plan.out_error[node] if plan.out_error[node] else plan.out_normal[node]:
+            if region and (leaves[e] or back_of[e] >= 0):
+                self.leave(e, e in taken, value, 0, None)
+            else:
+                self.settle(e, e in taken, value, view)
+        if region and self.state is not None and view is not None:
+            self.state.saw(region, view)
+        self.unit_done(region)
+
+    def leave(self, e: int, taken: bool, value: Any, level: int, view: View | None) -> None:
+        """An edge that leaves loops is held by the next one; beyond the last it goes back or settles."""
+        leaves = self.plan.leaves[e]
+        if level < len(leaves):
+            region = leaves[level]
+            if taken:
+                self.hold[region][e] = (value, self.iters[region])
+            return
+        region = self.plan.back_of[e]
+        if region < 0:
+            self.settle(e, taken, value, view)
+        elif self.plan.early_of[e] >= 0:
+            early.settle(self, e, taken, value, None)
+        elif taken:
+            self.back[region].append((e, value))
+
+    def settle(self, e: int, taken: bool, value: Any, view: View | None) -> None:
+        """An edge reaches its target's region: one thing less to wait for."""
+        node = self.plan.dst[e]
+        if self.plan.early_of[e] >= 0:
+            early.settle(self, e, taken, value, view)
+            return
+        if taken:
+            got = self.got[node]
+            if got is None:
+                self.got[node] = [(e, value)]
+            else:
+                got.append((e, value))
+        if view is not None:
+            self.see(node, view)
+        self.arrive(node)
+
+    def see(self, node: int, view: View) -> None:
+        """A view reaches a node along an edge, taken or skipped."""
+        assert self.state is not None
+        depth = self.plan.regions[self.plan.region_of[node]].depth
+        self.seen[node] = self.state.merge(self.seen[node], view, depth)
+
+    def arrive(self, node: int) -> None:
+        """One alternative, or one edge of one, is settled."""
+        self.pending[node] -= 1
+        if not self.pending[node] and self.status[node] == WAITING:
+            self.todo.append(node)
+
+    def unit_done(self, region: int) -> None:
+        """A node or an inner loop of the region is settled."""
+        self.open[region] -= 1
+        if not self.open[region]:
+            self.todo.append(-1 - region)
+
+    def drain(self) -> None:
+        """Work through what became decidable, in order."""
+        todo, at = self.todo, 0
+        while at < len(todo) and not self.stopping:
+            code = todo[at]
+            at += 1
+            if code >= 0:
+                if self.status[code] == WAITING:  # a decided early join may have settled it meanwhile
+                    self.decide(code)
+            elif code < -1:
+                regions.close(self, -1 - code)
+        todo.clear()
+
+    # ------------------------------------------------------------------ nodes
+
+    def decide(self, node: int) -> None:
+        """All in-edges are settled: fire, skip, or refuse."""
+        got = self.got[node]
+        if not got:
+            self.skip(node)
+            return
+        try:
+            value = got[0][1] if len(got) == 1 and self.plan.plain[got[0][0]] else bind(self.plan, node, got)
+            view = None
+            if self.state is not None:
+                view = self.seen[node]
+                if view is not None:
+                    self.state.check(view, self.plan.region_of[node])
+        except ActivationError as error:
+            self.refuse(node, error)
+            return
+        if node == self.plan.end:
+            self.status[node] = SETTLED
+            self.reached, self.output = True, value
+            self.unit_done(0)
+            return
+        self.fire(node, value, view)
+
+    def vector(self, region: int) -> tuple[int, ...]:
+        """The iterations of the loops around a region, outermost first."""
+        return tuple([self.iters[r] for r in self.plan.regions[region].path]) if region else ()
+
+    def fire(self, node: int, value: Any, view: View | None) -> None:
+        """Hand out an activation."""
+        activation = Activation(self, node, self.vector(self.plan.region_of[node]), None, value, view)
+        if not self.machine.admit(activation):
+            return
+        self.status[node] = RUNNING
+        self.running[node] = activation
+        self.inflight += 1
+        if self.plan.maps[node] is not None:
+            self.machine.start_map(activation)
+        else:
+            self.machine.commands.append(activation)
+
+    def refuse(self, node: int, error: ActivationError) -> None:
+        """The engine itself fails the node's activation before it starts; it is never retried."""
+        activation = Activation(self, node, self.vector(self.plan.region_of[node]), None, None, None)
+        if self.state is not None:
+            activation.view = self.seen[node]
+        self.status[node] = RUNNING
+        self.running[node] = activation
+        self.inflight += 1
+        self.machine.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
+
+    def skip(self, node: int) -> None:
+        """Nothing was taken into the node: it is skipped, and passes that on."""
+        self.status[node] = SETTLED
+        if node == self.plan.end:
+            self.unit_done(0)
+            return
+        subject = Activation(self, node, self.vector(self.plan.region_of[node]), None, None, None)
+        self.machine.facts.append((NodeSkipped, subject, ()))
+        self.depart(node, (), None, self.seen[node] if self.state is not None else None)
+
+    def limit_reached(self, activation: Activation, limit: int) -> None:
+        """The run may start nothing more."""
+        error = ActivationLimitError(run_id=self.machine.run_id, limit=limit, node=activation.path)
+        self.halt([(failure_of(activation, error), error)])
+
+    # ------------------------------------------------------------------ out
+
+    def final_state(self) -> dict[str, Any] | None:
+        """The fold of everything that ran. Raises StateConflictError if two ends of it disagree."""
+        if self.state is None:
+            return None
+        view = self.state.everything(0)
+        self.state.check(view, 0)
+        return self.state.fields(view, 0)
+
+    def conclude(self) -> None:
+        """Once nothing is active: END is settled, or the scope failed or was stopped."""
+        if self.ended or self.inflight:
+            return
+        if not self.open[0] and not self.failures:
+            try:
+                self.final_state()
+            except StateConflictError as error:
+                self.failures.append((Failure(self.node_path, self.path, 1, type(error).__name__, str(error)), error))
+        elif not self.failures and not self.stopping:
+            raise AssertionError(f"graph '{self.plan.definition.name}' is stuck; open units {self.open}")
+        self.ended = True
+        self.machine.scope_ended(self)
+
+    def child_path(self, activation: Activation) -> tuple[str, str]:
+        """The scope path and node path of a graph run by this activation's current attempt."""
+        again = f"!{activation.attempt}" if activation.attempt > 1 else ""
+        return activation.key + again, activation.path
+
+    def named_path(self, activation: Activation, key: str) -> tuple[str, str]:
+        """The same for a graph run with ctx.run under a key."""
+        path, node_path = self.child_path(activation)
+        return f"{path}/@{escape(key)}", f"{node_path}/@{escape(key)}"

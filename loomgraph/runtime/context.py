@@ -1,0 +1,174 @@
+"""The Context that node code receives: keeps the promises of `loomgraph.graph.context` for one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from loomgraph.compile.values import validator
+from loomgraph.engine.activation import Activation
+from loomgraph.engine.attempts import unwrapped
+from loomgraph.engine.scheduler import Scheduler
+from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError
+from loomgraph.events import Emitted
+from loomgraph.graph.context import Context
+from loomgraph.graph.ownership import own
+from loomgraph.graph.refs import Embeddable
+from loomgraph.graph.signature import describe_type
+from loomgraph.graph.state import Updates
+
+__all__ = ["RunContext", "RunSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a run was started with and its nodes may ask for."""
+
+    run_id: str
+    user_id: str | None = None
+    session_id: str | None = None
+    deps: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class RunContext(Context[Any, Any]):
+    """One attempt's view of its run."""
+
+    __slots__ = ("_activation", "_keys", "_scheduler", "_settings", "_written")
+
+    def __init__(self, settings: RunSettings, activation: Activation, scheduler: Scheduler) -> None:
+        self._settings = settings
+        self._activation = activation
+        self._scheduler = scheduler
+        self._written: list[tuple[str, Any]] = []
+        self._keys: set[str] = set()
+
+    @property
+    def run_id(self) -> str:
+        return self._settings.run_id
+
+    @property
+    def node(self) -> str:
+        return self._activation.path
+
+    @property
+    def key(self) -> str:
+        return self._activation.key
+
+    @property
+    def attempt(self) -> int:
+        return self._activation.attempt
+
+    @property
+    def iteration(self) -> tuple[int, ...]:
+        return self._activation.iteration
+
+    @property
+    def index(self) -> int | None:
+        return self._activation.index
+
+    @property
+    def user_id(self) -> str | None:
+        return self._settings.user_id
+
+    @property
+    def session_id(self) -> str | None:
+        return self._settings.session_id
+
+    @property
+    def deps(self) -> Any:
+        return self._settings.deps
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self._settings.metadata
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        activation = self._activation
+        return activation.scope.plan.definition.nodes[activation.node].tags
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def state(self) -> Any:
+        return self._state().spec.build(self._fields())
+
+    def update(self, **fields: Any) -> None:
+        state = self._state()
+        path = self._activation.path
+        for name, value in fields.items():
+            state.spec.check(path, name, value)
+            write = (name, own(value))
+            if name in state.spec.reducers:
+                # reduced once here, so that a reducer's refusal is an error of this node, at this line
+                state.spec.fold(self._fields(), [(path, (*self._written, write))])
+            self._written.append(write)
+
+    def updates(self) -> Updates:
+        """The writes of this attempt, in order."""
+        return tuple(self._written)
+
+    def _state(self) -> Any:
+        state = self._activation.scope.state
+        if state is None:
+            name = self._activation.scope.plan.definition.name
+            raise DefinitionError(f"workflow '{name}' has no state; declare it with Workflow({name!r}, state=Model).")
+        return state
+
+    def _fields(self) -> dict[str, Any]:
+        activation = self._activation
+        scope = activation.scope
+        assert scope.state is not None and activation.view is not None
+        return scope.state.fields(activation.view, scope.plan.region_of[activation.node])
+
+    # ------------------------------------------------------------------ the run
+
+    async def emit(self, data: Any) -> None:
+        self._emit(own(data))
+
+    def emit_sync(self, data: Any) -> None:
+        anyio.from_thread.run_sync(self._emit, own(data))
+
+    def _emit(self, data: Any) -> None:
+        if not self._activation.dead:
+            self._scheduler.journal.add(Emitted, self._activation, (data,))
+
+    async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
+        if not isinstance(graph, Embeddable):
+            raise DefinitionError(f"ctx.run takes a compiled Graph or an Agent, not {graph!r}. Call .compile() first.")
+        if key in self._keys:
+            raise DefinitionError(f"node '{self.node}' ran two graphs under the key {key!r}; give each a key of its own.")
+        self._keys.add(key)
+        compiled = graph.__loomgraph_embed__()
+        definition = compiled.definition
+        detail = validator(definition.input)(value)
+        if detail is not None:
+            raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
+        scope = await self._scheduler.run_named(
+            self._activation, key, compiled.plan, compiled.fingerprint, own(value)
+        )
+        troubles = self._scheduler.machine.root_failures(scope)
+        if troubles:
+            raise failure_error(self.run_id, troubles, {})
+        return own(scope.output)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._scheduler.outside(lambda: anyio.sleep(seconds))
+
+
+def failure_error(run_id: str, troubles: list[Any], done: Mapping[str, Any]) -> RunError:
+    """The exception for a run or scope that failed: the engine's own, or NodeFailedError with the user's as cause."""
+    failures = [failure for failure, _ in troubles]
+    exceptions = [unwrapped(error) for _, error in troubles]
+    first = exceptions[0]
+    if isinstance(first, RunError) and not isinstance(first, NodeFailedError):
+        first.failures = tuple(failures)
+        first.finished = done
+        return first
+    error = NodeFailedError(run_id=run_id, failures=failures, exceptions=exceptions, finished=done)
+    error.__cause__ = first
+    return error

@@ -1,0 +1,108 @@
+"""A run in the background: its events as they happen, its result, its end. Never lets a failure pass unseen."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Generic
+
+import anyio
+from anyio.abc import TaskGroup
+from typing_extensions import TypeVar
+
+from loomgraph.engine.attempts import unwrapped
+from loomgraph.engine.journal import Reader
+from loomgraph.errors import DefinitionError
+from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
+from loomgraph.runtime.run import Run
+
+__all__ = ["RunHandle"]
+
+OutT = TypeVar("OutT", default=Any)
+
+
+class RunHandle(Generic[OutT]):
+    """`async with graph.start(value) as run:` starts it; leaving the block waits for its end.
+
+    If the block raises, the run is cancelled. If the run failed and nobody asked for `result()`, leaving the block
+    raises what `result()` would have raised.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._group: TaskGroup | None = None
+        self._done: anyio.Event | None = None
+        self._result: RunResult[OutT] | None = None
+        self._error: BaseException | None = None
+        self._asked = False
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._run.run_id
+
+    @property
+    def status(self) -> RunStatus:
+        """ "running", "succeeded", "failed" or "cancelled"."""
+        return self._run.status
+
+    @property
+    def activations(self) -> tuple[ActivationRecord, ...]:
+        """The activations so far."""
+        return fold(self._run.journal.entries)
+
+    def events(self, start: int = 0) -> Reader:
+        """The run's events from the beginning (or from `start`), as they happen, until it ends.
+
+        Nothing is dropped: a reader that has begun to read and falls behind holds the run back until it catches up,
+        leaves, or is closed.
+        """
+        return Reader(self._run.journal, start)
+
+    def cancel(self, reason: str = "cancel() was called") -> None:
+        """Ask the run to stop. `result()` then raises RunCancelledError."""
+        self._run.cancel(reason)
+
+    async def result(self) -> RunResult[OutT]:
+        """Wait for the end and return the result; raises what a failed or cancelled run raises, each time it is asked."""
+        self._asked = True
+        if self._done is None:
+            raise DefinitionError("the run has not started; use `async with graph.start(...) as run:`.")
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    async def __aenter__(self) -> RunHandle[OutT]:
+        if self._done is not None:
+            raise DefinitionError("a run starts once; call graph.start(...) again for another.")
+        self._done = anyio.Event()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._execute)
+        return self
+
+    async def _execute(self) -> None:
+        assert self._done is not None
+        try:
+            self._result = await self._run.execute()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._group is not None
+        for reader in list(self._run.journal.readers):
+            reader.close()  # the block has ended, so nobody reads on: the run must not wait for it
+        if error is not None:
+            self.cancel("the block that started it raised")
+        try:
+            swallowed = await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            raise unwrapped(group) from None
+        if error is None and self._error is not None and not self._asked:
+            raise self._error
+        return swallowed

@@ -1,0 +1,163 @@
+"""What a run leaves behind: its output, and every activation as a fold of its log. Read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeAlias
+
+from typing_extensions import TypeVar
+
+from loomgraph.engine.activation import Activation, Named
+from loomgraph.engine.facts import Entry, event_of
+from loomgraph.errors import Failure
+from loomgraph.events import (
+    AttemptFailed,
+    Event,
+    NodeCancelled,
+    NodeFailed,
+    NodeSkipped,
+    NodeStarted,
+    NodeSucceeded,
+    node_path,
+)
+from loomgraph.graph.ownership import own
+
+__all__ = ["ActivationRecord", "ActivationStatus", "RunResult", "RunStatus", "Usage", "finished", "fold"]
+
+OutT = TypeVar("OutT", default=Any)
+
+RunStatus: TypeAlias = Literal["running", "succeeded", "failed", "cancelled"]
+ActivationStatus: TypeAlias = Literal["running", "succeeded", "failed", "handled", "skipped", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run used. Model calls, tokens and cost (US dollars) are filled by model nodes; they add up to callers."""
+
+    activations: int = 0
+    attempts: int = 0
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(slots=True)
+class ActivationRecord:
+    """One activation of a run, folded from its events. Times are seconds since the epoch.
+
+    `handled` is a failure that an on_error edge took. `input` is by parameter name where a join bound several.
+    """
+
+    key: str
+    node: str
+    path: tuple[str, ...]
+    iteration: tuple[int, ...]
+    index: int | None
+    status: ActivationStatus = "running"
+    attempts: int = 0
+    input: Any = None
+    output: Any = None
+    failure: Failure | None = None
+    started: float | None = None
+    ended: float | None = None
+    cached: bool = False
+    taken: tuple[int, ...] = ()
+    failures: list[Failure] = field(default_factory=list[Failure])
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first attempt's start to the end; None if it never started or has not ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return self.ended - self.started
+
+
+def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
+    """The activations of a log, in the order they first appear in it."""
+    records: dict[int, ActivationRecord] = {}
+    for time, kind, subject, values in entries:
+        if kind not in _FOLDED:
+            continue
+        record = records.get(id(subject))
+        if record is None:
+            record = records[id(subject)] = _record(subject)
+        if kind is NodeStarted:
+            record.attempts, record.input = values[0], _plain(values[1])
+            record.started = time if record.started is None else record.started
+            continue
+        if kind is AttemptFailed:
+            record.failures.append(values[1])
+            continue
+        record.ended = time
+        if kind is NodeSucceeded:
+            record.status, record.output, record.taken, record.cached = "succeeded", values[1], values[2], values[4]
+        elif kind is NodeFailed:
+            record.status = "handled" if values[2] else "failed"
+            record.failure, record.taken = values[1], values[2]
+            record.failures.append(values[1])
+        elif kind is NodeSkipped:
+            record.status = "skipped"
+        else:
+            record.status = "cancelled"
+    return tuple(records.values())
+
+
+_FOLDED = frozenset({NodeStarted, AttemptFailed, NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled})
+
+
+def _record(subject: Activation) -> ActivationRecord:
+    key = subject.key
+    return ActivationRecord(key, subject.path, node_path(key), subject.iteration, subject.index)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Named) else value
+
+
+def finished(entries: list[Entry]) -> Mapping[str, Any]:
+    """The outputs of the activations that succeeded, by key."""
+    return {subject.key: values[1] for _, kind, subject, values in entries if kind is NodeSucceeded}
+
+
+class RunResult(Generic[OutT]):
+    """The outcome of a run.
+
+    `output` is the run's answer (None unless `status` is "succeeded"), `state` the final state if the workflow has
+    one, `seconds` the wall time. `activations`, `events` and `usage` are folded from the log when asked for.
+    """
+
+    def __init__(
+        self, *, run_id: str, status: RunStatus, output: Any, state: Any, seconds: float, entries: list[Entry]
+    ) -> None:
+        self.run_id = run_id
+        self.status: RunStatus = status
+        self.output: OutT = own(output)
+        self.state = state
+        self.seconds = seconds
+        self._entries = entries
+
+    @cached_property
+    def activations(self) -> tuple[ActivationRecord, ...]:
+        """Every activation, skipped ones too, in the order they first appear in the log."""
+        return fold(self._entries)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The run's log."""
+        return tuple(event_of(self.run_id, seq, entry) for seq, entry in enumerate(self._entries))
+
+    @cached_property
+    def usage(self) -> Usage:
+        """What the run used, all its scopes together."""
+        ran = [record for record in self.activations if record.attempts]
+        return Usage(activations=len(ran), attempts=sum(record.attempts for record in ran))
+
+    def node(self, name: str) -> tuple[ActivationRecord, ...]:
+        """The activations of the nodes called `name`, or with that path ("outer/inner")."""
+        return tuple(record for record in self.activations if name in (record.path[-1], "/".join(record.path)))
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id!r} {self.status} in {self.seconds:.3f} s, output {self.output!r:.200}>"

@@ -1,0 +1,113 @@
+"""The Workflow that developers import: the builder, with the ways up to a Graph and a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
+
+from loomgraph.compile.compiled import check_definition, compile_definition
+from loomgraph.errors import Finding
+from loomgraph.graph.builder import Builder
+from loomgraph.graph.definition import OnFailure
+from loomgraph.graph.signature import EMPTY
+from loomgraph.runtime.graph import Graph
+from loomgraph.runtime.plugs import plug
+
+__all__ = ["Workflow"]
+
+InT = TypeVar("InT", default=Any)
+OutT = TypeVar("OutT", default=Any)
+
+
+class Workflow(Builder, Generic[InT, OutT]):
+    """Describe work as a typed graph, then `compile()` it.
+
+    `input` and `output` are types; left out, they are inferred from the nodes after START and before END. `state` is
+    a pydantic model class. `on_failure` says whether an unhandled failure cancels what runs or lets what does not
+    depend on it finish ("drain"). `max_activations` bounds what one run may start.
+    """
+
+    @overload
+    def __init__(
+        self: Workflow[InT, OutT],
+        name: str,
+        *,
+        input: type[InT],
+        output: type[OutT],
+        state: Any = None,
+        on_failure: OnFailure = "cancel",
+        max_activations: int = 100_000,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Workflow[InT, Any],
+        name: str,
+        *,
+        input: type[InT],
+        output: Any = EMPTY,
+        state: Any = None,
+        on_failure: OnFailure = "cancel",
+        max_activations: int = 100_000,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Workflow[Any, OutT],
+        name: str,
+        *,
+        input: Any = EMPTY,
+        output: type[OutT],
+        state: Any = None,
+        on_failure: OnFailure = "cancel",
+        max_activations: int = 100_000,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Workflow[Any, Any],
+        name: str,
+        *,
+        input: Any = EMPTY,
+        output: Any = EMPTY,
+        state: Any = None,
+        on_failure: OnFailure = "cancel",
+        max_activations: int = 100_000,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+
+    def compile(self) -> Graph[InT, OutT]:
+        """The checked, frozen graph. Raises CompileError with every finding at once, each with its remedy."""
+        return Graph(compile_definition(self.define()))
+
+    def check(self) -> list[Finding]:
+        """Every finding, errors first and warnings too; raises nothing."""
+        return check_definition(self.define())
+
+    def to_mermaid(self, run: Any = None, **options: Any) -> str:
+        """The workflow as a Mermaid flowchart, sound or not."""
+        text: str = plug("mermaid")(self.define(), None, run, **options)
+        return text
+
+    def to_dot(self, run: Any = None, **options: Any) -> str:
+        """The workflow in Graphviz' DOT language, sound or not."""
+        text: str = plug("dot")(self.define(), None, run, **options)
+        return text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        return plug("mimebundle")(self.define(), None, None)
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r}: {len(self._nodes)} nodes, {len(self._edges)} edges>"
