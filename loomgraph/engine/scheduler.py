@@ -77,7 +77,8 @@ class Scheduler:
                 # what is left was withdrawn: nobody waits for it
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as error:
-            raise unwrapped(error) from None
+            inner = unwrapped(error)
+            raise inner from inner.__cause__  # not `from None`: the cause is the user's exception
         return root
 
     def stop(self, reason: str) -> None:

@@ -102,7 +102,8 @@ class RunHandle(Generic[OutT]):
         try:
             swallowed = await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            raise unwrapped(group) from None
+            inner = unwrapped(group)
+            raise inner from inner.__cause__  # not `from None`: the cause is the user's exception
         if error is None and self._error is not None and not self._asked:
             raise self._error
         return swallowed
