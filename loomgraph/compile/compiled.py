@@ -1,0 +1,58 @@
+"""compile(): names, then structure, then the loop nest, then everything that needs it. All findings at once.
+
+Proves; runs nothing of the user's. Fingerprints are made when first asked for, because reading sources is slow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from loomgraph.compile.fingerprint import graph_fingerprint, node_fingerprint
+from loomgraph.compile.nest import Nest, find_nest
+from loomgraph.compile.plan import Plan, make_plan
+from loomgraph.compile.resolve import resolve
+from loomgraph.errors import CompileError, Finding
+from loomgraph.graph.definition import Definition
+
+__all__ = ["CompiledGraph", "check_definition", "compile_definition"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledGraph:
+    """A sound definition, its loop nest and its plan. `warnings` are findings that did not stop it."""
+
+    definition: Definition
+    nest: Nest
+    plan: Plan
+    warnings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits; the same wherever the graph means the same. Caps, limits and retries are not part of it."""
+        return graph_fingerprint(self.definition)
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each node, by name."""
+        return {node.name: node_fingerprint(node) for node in self.definition.nodes}
+
+
+def compile_definition(definition: Definition) -> CompiledGraph:
+    """The compiled form of a definition. Raises CompileError with every finding if one of them is an error."""
+    resolved, nest, findings = _examine(definition)
+    if nest is None or any(finding.severity == "error" for finding in findings):
+        raise CompileError(definition.name, findings)
+    return CompiledGraph(resolved, nest, make_plan(resolved, nest), tuple(findings))
+
+
+def check_definition(definition: Definition) -> list[Finding]:
+    """All findings, errors first; empty if there is nothing to say. Never raises."""
+    return _examine(definition)[2]
+
+
+def _examine(definition: Definition) -> tuple[Definition, Nest | None, list[Finding]]:
+    resolved, findings = resolve(definition)
+    if findings:
+        return resolved, None, findings
+    return resolved, find_nest(resolved), findings
