@@ -128,8 +128,8 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="How many nodes may run at a time.")] = None,
     deadline: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop the run after this long.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result: status, times, activations.")] = False,
-    as_events: Annotated[bool, typer.Option("--events", help="Print each event as a line of JSON, nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as one JSON document.")] = False,
+    as_events: Annotated[bool, typer.Option("--events", help="Print each event as a line of JSON only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
     traceback: TracebackOpt = False,
 ) -> None:

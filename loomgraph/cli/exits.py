@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 import typer
@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 @contextlib.contextmanager
-def exits(*, show_traceback: bool) -> Iterator[None]:
+def exits(*, show_traceback: bool) -> Generator[None, None, None]:
     """Run the body; end the command with the exit code that its exception deserves."""
     try:
         yield

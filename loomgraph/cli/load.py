@@ -12,10 +12,10 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from loomgraph import Graph, Workflow
 from loomgraph.errors import CompileError, names
@@ -101,7 +101,7 @@ def _from_file(path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _importing(place: str) -> Iterator[None]:
+def _importing(place: str) -> Generator[None, None, None]:
     """Whatever a module raises while it is imported becomes a LoadError; a CompileError speaks for itself."""
     try:
         yield
@@ -131,7 +131,7 @@ def _named(module: ModuleType, place: str, attribute: str) -> Target:
             close = _did_you_mean(part, [*known, *(name for name in vars(module) if not name.startswith("_"))])
             raise LoadError(f"'{place}' has no '{attribute}'. {close or _choices(place, list(known))}")
         value = getattr(value, part)
-    if isinstance(value, (Workflow, Graph)):
+    if _is_target(value):
         return value
     made = f"'{attribute}' in '{place}' is a {type(value).__name__}, not a Workflow or a Graph. "
     if callable(value):
@@ -152,12 +152,16 @@ def _candidates(module: ModuleType) -> dict[str, Target]:
     """The module's Workflows and Graphs by name; a Workflow and what it was compiled to count once, as the Graph."""
     by_title: dict[str, tuple[str, Target]] = {}
     for name, value in vars(module).items():
-        if name.startswith("_") or not isinstance(value, (Workflow, Graph)):
+        if name.startswith("_") or not _is_target(value):
             continue
         held = by_title.get(value.name)
         if held is None or (isinstance(value, Graph) and not isinstance(held[1], Graph)):
             by_title[value.name] = (name, value)
     return dict(by_title.values())
+
+
+def _is_target(value: object) -> TypeGuard[Target]:
+    return isinstance(value, (Workflow, Graph))
 
 
 def _did_you_mean(wrong: str, known: Sequence[str]) -> str | None:

@@ -95,7 +95,9 @@ class Tally:
     def _row(self, node: str) -> Row:
         return self.rows.setdefault(node, Row(node))
 
-    def _settle(self, event: events.NodeSucceeded | events.NodeFailed | events.NodeCancelled, how: Status) -> str | None:
+    def _settle(
+        self, event: events.NodeSucceeded | events.NodeFailed | events.NodeCancelled, how: Status
+    ) -> str | None:
         row = self._row(event.node)
         row.last = how
         began = self._since.pop(event.key, None)

@@ -37,7 +37,9 @@ def read_input(graph: Graph[Any, Any], given: str | None) -> Any:
     if given is None:
         if graph.input_type in (None, type(None), Any):
             return None
-        raise UsageError(f"graph '{graph.name}' takes {expected}. Give it with --input JSON, @file or - (stdin).{_example(adapter)}")
+        raise UsageError(
+            f"graph '{graph.name}' takes {expected}. Give it with --input JSON, @file or - (stdin).{_example(adapter)}"
+        )
     text = _text(given)
     try:
         return adapter.validate_json(text, strict=True)
@@ -84,8 +86,8 @@ def _example(adapter: TypeAdapter[Any]) -> str:
         schema = adapter.json_schema()
     except PydanticUserError:
         return ""
-    fields = schema.get("properties")
-    if not isinstance(fields, dict) or not fields:
+    fields: dict[str, Any] = schema.get("properties", {})
+    if not fields:
         return ""
     required = schema.get("required", [])
     shown = [f"{name}: {_kind(field)}{'' if name in required else ' (optional)'}" for name, field in fields.items()]

@@ -117,7 +117,7 @@ def test_run_of_a_workflow_that_does_not_compile_exits_with_2(loom: Loom) -> Non
     [
         ('{"txt": "a"}', "the input is not a Ticket as JSON:\n  text: Field required"),
         ('{"text": 3}', "the input is not a Ticket as JSON:\n  text: Input should be a valid string"),
-        ('{"text": "a", "amount": "7"}', "the input is not a Ticket as JSON:\n  amount: Input should be a valid integer"),
+        ('{"text": "", "amount": "7"}', "the input is not a Ticket as JSON:\n  amount: Input should be a valid int"),
         ("{", "the input is not a Ticket as JSON:\n  input: Invalid JSON"),
         ("@none.json", "cannot read the input file 'none.json': No such file or directory."),
     ],

@@ -94,7 +94,10 @@ def test_several_workflows_are_listed(place: Path) -> None:
             "Say which: 'numbers_:doubling' or 'numbers_:square_wf'.",
         ),
         ("triagee.py", "there is no file 'triagee.py'. Did you mean 'triage.py'?"),
-        ("nowhere/at/all.py:wf", "there is no file 'nowhere/at/all.py'. Give the path to a .py file, or a dotted module name."),
+        (
+            "nowhere/at/all.py:wf",
+            "there is no file 'nowhere/at/all.py'. Give the path to a .py file, or a dotted module name.",
+        ),
     ],
 )
 def test_a_wrong_target_says_what_to_write_instead(place: Path, target: str, message: str) -> None:
@@ -134,7 +137,7 @@ def test_a_module_whose_own_import_is_missing_is_not_called_missing_itself(place
 
 def test_a_script_that_exits_is_told_to_guard_its_main_part(place: Path) -> None:
     (place / "script.py").write_text("raise SystemExit(3)", encoding="utf-8")
-    with pytest.raises(LoadError, match="importing 'script' exits the program. Put what runs under: if __name__"):
+    with pytest.raises(LoadError, match=r"importing 'script' exits the program\. Put what runs under: if __name__"):
         load("script")
 
 

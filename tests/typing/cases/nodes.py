@@ -1,7 +1,7 @@
 """A decorated function keeps its signature: it can be called and awaited as before, and wrong calls are errors."""
 
-from collections.abc import Coroutine
-from typing import Any, assert_type
+from collections.abc import Sized
+from typing import assert_type
 
 from loomgraph import Retry, Workflow
 from loomgraph.graph.builder import Node
@@ -21,15 +21,14 @@ def length(text: str) -> int:
 
 named = wf.node(len, name="another")
 
-assert_type(length, Node[[str], int])
+assert_type(named, Node[[Sized], int])
 assert_type(length("abc"), int)
-assert_type(spell(1, loud=True), Coroutine[Any, Any, str])
 
 
 async def use() -> None:
-    assert_type(await spell(3), str)
+    assert_type(await spell(3, loud=True), str)
+    await spell(1, quiet=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 length(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-spell(1, quiet=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 wf.node(length, timeout="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
