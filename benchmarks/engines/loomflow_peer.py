@@ -1,0 +1,144 @@
+"""LoomFlow's Workflow as its README writes it: `Workflow.chain`, `Workflow.parallel`, the graph builder for the rest.
+
+Its caps (steps, visits, concurrency) are raised to what the workload needs. It has no map over a run's items, so a map
+is `Workflow.parallel` with a step for each item, built before the clock starts. No telemetry, no audit log.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loomflow import END, START, Workflow
+
+from benchmarks.engines.base import Engine, Job
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+
+
+def _step() -> Callable[[int], Awaitable[int]]:
+    async def step(x: int) -> int:
+        return x + 1
+
+    return step
+
+
+def _wait(seconds: float) -> Callable[[int], Awaitable[int]]:
+    async def wait(x: int) -> int:
+        await asyncio.sleep(seconds)
+        return x + 1
+
+    return wait
+
+
+def _once(wf: Workflow, value: int = 0) -> Job:
+    async def run(_: Any) -> Any:
+        return (await wf.run(value)).output
+
+    return Job(run)
+
+
+class LoomFlow(Engine):
+    """A peer with readiness scheduling and an event stream."""
+
+    name = "loomflow"
+    distribution = "loomflow"
+
+    def chain(self, n: int) -> Job:
+        return _once(Workflow.chain([_step() for _ in range(n)], max_steps=n + 1))
+
+    def loop(self, n: int) -> Job:
+        wf = Workflow("loop", max_steps=n + 1, max_visits_per_node=n + 1)
+        wf.add_node("step", _step())
+        wf.add_edge(START, "step")
+        wf.add_router("step", lambda x: "again" if x < n else "done", {"again": "step", "done": END})
+        return _once(wf)
+
+    def fanout(self, n: int) -> Job:
+        def add(i: int) -> Callable[[int], Awaitable[int]]:
+            async def node(x: int) -> int:
+                return x + i
+
+            return node
+
+        return _once(Workflow.parallel([add(i) for i in range(n)], merge=sum), 1)
+
+    def map(self, n: int) -> Job:
+        def double(i: int) -> Callable[[list[int]], Awaitable[int]]:
+            async def node(items: list[int]) -> int:
+                return items[i] * 2
+
+            return node
+
+        wf = Workflow.parallel([double(i) for i in range(n)], merge=sum)
+
+        async def run(_: Any) -> Any:
+            return (await wf.run(list(range(n)))).output
+
+        return Job(run)
+
+    def lattice(self, layers: int) -> Job:
+        def first(column: int) -> Any:
+            async def node(x: int) -> int:
+                return combine([x + column])
+
+            return node
+
+        async def inner(values: list[int]) -> int:
+            return combine(values)
+
+        async def enter(x: int) -> int:
+            return x
+
+        async def total(values: list[int]) -> int:
+            return sum(values)
+
+        wf = Workflow("lattice", max_steps=layers * WIDTH + 10, max_concurrency=WIDTH)
+        wf.add_node("enter", enter)
+        wf.set_start("enter")
+        for layer in range(layers):
+            for column in range(WIDTH):
+                wf.add_node(f"{layer}-{column}", inner if layer else first(column))
+                for source in [f"{layer - 1}-{c}" for c in neighbours(column)] if layer else ["enter"]:
+                    wf.add_edge(source, f"{layer}-{column}")
+        wf.add_node("total", total)
+        for column in range(WIDTH):
+            wf.add_edge(f"{layers - 1}-{column}", "total")
+        wf.add_edge("total", END)
+        return _once(wf)
+
+    def branches(self, n: int) -> Job:
+        async def enter(x: int) -> int:
+            return x
+
+        async def total(values: list[int]) -> int:
+            return sum(values)
+
+        wf = Workflow("branches", max_steps=1_000, max_concurrency=n + 1)
+        wf.add_node("enter", enter)
+        wf.set_start("enter")
+        wf.add_node("total", total)
+        for b, waits in enumerate([[SLOW], *delays(n)]):
+            before = "enter"
+            for i, seconds in enumerate(waits):
+                wf.add_node(f"{b}-{i}", _wait(seconds))
+                wf.add_edge(before, f"{b}-{i}")
+                before = f"{b}-{i}"
+            wf.add_edge(before, "total")
+        wf.add_edge("total", END)
+        return _once(wf)
+
+    def runs(self, n: int) -> Job:
+        wf = Workflow.chain([_wait(SHORT) for _ in range(CONCURRENT_NODES)])
+
+        async def run(_: Any) -> int:
+            return sum(result.output for result in await asyncio.gather(*(wf.run(0) for _ in range(n))))
+
+        return Job(run)
+
+    def build(self, n: int) -> Job:
+        async def run(steps: Any) -> int:
+            return len(Workflow.chain(steps, max_steps=n + 1)._nodes)
+
+        return Job(run, lambda: [_step() for _ in range(n)])
+
+
+ENGINE = LoomFlow()

@@ -1,0 +1,81 @@
+"""What the figures must be: the limits that `--check` holds a run to. A peer that is absent is not compared with."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness import Cell, figures
+
+OURS, LANGGRAPH, FLOOR = "loomgraph", "langgraph", "asyncio"
+
+# workload, size (None: every size), the most it may be in the workload's unit
+LIMITS = (
+    ("chain", None, 10.0),
+    ("loop", None, 10.0),
+    ("map", 10_000, 20.0),
+    ("lattice", None, 15.0),
+    ("branches", None, 1.05),
+    ("compile", 10_000, 500.0),
+    ("import", None, 150.0),
+)
+LEAST_RUNS = 2_000.0
+LANGGRAPH_TIMES = 25.0
+MAP_GROWTH, COMPILE_GROWTH = 1.3, 1.5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target: what was promised, what was measured."""
+
+    promise: str
+    measured: str
+    met: bool
+
+
+def verdicts(cells: Sequence[Cell]) -> list[Verdict]:
+    """A verdict for each target whose cells were measured in this run."""
+    found = {(cell.workload.name, cell.size, cell.engine): cell for cell in figures(cells)}
+    broken = [cell for cell in cells if cell.engine == OURS and cell.note.startswith(("wrong", "failed", "over "))]
+    return [
+        *(Verdict(f"{cell.workload.name} {cell.size} works", cell.note, False) for cell in broken),
+        *_limits(found),
+        *_against_peers(found),
+        *_growth(found),
+    ]
+
+
+_Found = dict[tuple[str, int, str], Cell]
+
+
+def _limits(found: _Found) -> Iterator[Verdict]:
+    for (name, size, engine), cell in found.items():
+        if engine != OURS:
+            continue
+        for workload, at, most in LIMITS:
+            if workload == name and at in (None, size):
+                unit = cell.workload.unit
+                yield Verdict(f"{name} {size:_}: under {most:g} {unit}", f"{cell.figure:.2f}", cell.figure < most)
+        if name == "runs":
+            yield Verdict(
+                f"runs {size:_}: at least {LEAST_RUNS:g} a second", f"{cell.figure:.0f}", cell.figure >= LEAST_RUNS
+            )
+
+
+def _against_peers(found: _Found) -> Iterator[Verdict]:
+    for (name, size, engine), cell in found.items():
+        ours = found.get((name, size, OURS))
+        if name not in ("chain", "loop") or engine in (OURS, FLOOR) or ours is None:
+            continue
+        times = cell.seconds / ours.seconds
+        least = LANGGRAPH_TIMES if engine == LANGGRAPH else 1.0
+        promise = f"at least {least:g} times as fast as" if least > 1 else "ahead of"
+        yield Verdict(f"{name} {size:_}: {promise} {engine}", f"{times:.1f} times", times >= least)
+
+
+def _growth(found: _Found) -> Iterator[Verdict]:
+    for name, most in (("map", MAP_GROWTH), ("compile", COMPILE_GROWTH)):
+        small, large = found.get((name, 1_000, OURS)), found.get((name, 10_000, OURS))
+        if small is not None and large is not None:
+            growth = large.seconds / small.seconds / 10
+            yield Verdict(
+                f"{name}: one of 10_000 costs at most {most:g} of one of 1_000", f"{growth:.2f}", growth <= most
+            )

@@ -1,0 +1,84 @@
+"""One engine in a process of its own: takes orders as JSON lines on stdin, answers on stdout, measures nothing else.
+
+A process for each engine keeps their heaps, imports and event loops apart, and lets the harness stop one that is too
+slow. All of them wait while one runs.
+"""
+
+import asyncio
+import gc
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from typing import Any, TextIO
+
+from benchmarks.engines import Engine, Job, UnsupportedError, load
+from benchmarks.workloads import BY_NAME
+
+
+def main() -> None:
+    """Serve orders until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not look like an answer
+    try:
+        engine = load(sys.argv[1])
+    except ImportError as error:
+        _say(answers, absent=str(error))
+        return
+    _say(answers, version=_version(engine))
+    job: Job | None = None
+    expected: Any = None
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            if order["do"] == "prepare":
+                job = None
+                gc.unfreeze()
+                gc.collect()
+                job = engine.job(order["workload"], order["size"])
+                expected = BY_NAME[order["workload"]].expected(order["size"])
+                gc.collect()
+                gc.freeze()  # what was prepared is not what a round costs
+                _say(answers, ready=True)
+            else:
+                assert job is not None
+                seconds, result = _round(job)
+                if result != expected:
+                    _say(answers, wrong=f"result {result!r}, not {expected!r}")
+                else:
+                    _say(answers, seconds=seconds)
+        except UnsupportedError as reason:
+            _say(answers, unsupported=str(reason))
+        except Exception as error:  # whatever a peer raises is reported in its cell
+            _say(answers, failed=f"{type(error).__name__}: {error}"[:300])
+
+
+def _round(job: Job) -> tuple[float, Any]:
+    given = job.setup()
+    gc.collect()
+
+    async def timed() -> tuple[float, Any]:
+        before = time.perf_counter()
+        result = await job.run(given)
+        return time.perf_counter() - before, result
+
+    return asyncio.run(timed())
+
+
+def _version(engine: Engine) -> str:
+    if engine.distribution is None:
+        return "Python " + ".".join(map(str, sys.version_info[:3]))
+    try:
+        return importlib.metadata.version(engine.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "checkout"
+
+
+def _say(answers: TextIO, **answer: Any) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What is measured: each workload's sizes, its right result, and the figure a time in seconds is turned into.
+
+Every node of a workload is an `async def` that does next to nothing, so a figure is what the library itself costs.
+Results are fixed here, once, and every engine's result is compared with them. Nothing here measures.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+LAYERS, WIDTH = 50, 20
+MODULUS = 1_000_003
+SHORT, CONCURRENT_NODES = 0.005, 10
+BRANCH_NODES, SEED, SLOW = 5, 20, 0.25
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`figure` turns (seconds, size) into the reported number of `unit`; `more` says whether more of it is better."""
+
+    name: str
+    title: str
+    sizes: tuple[int, ...]
+    quick: tuple[int, ...]
+    unit: str
+    expected: Callable[[int], Any]
+    figure: Callable[[float, int], float]
+    more: bool = False
+
+
+def neighbours(column: int) -> tuple[int, ...]:
+    """The columns of the layer before that a lattice node joins."""
+    return tuple(c for c in (column - 1, column, column + 1) if 0 <= c < WIDTH)
+
+
+def combine(values: list[int]) -> int:
+    """What a lattice node makes of its inputs; no two layers are alike, so a wrong wiring shows."""
+    return (sum(values) * 3 + 1) % MODULUS
+
+
+def lattice_result(layers: int) -> int:
+    """The sum over the last layer."""
+    row = [combine([column]) for column in range(WIDTH)]
+    for _ in range(layers - 1):
+        row = [combine([row[c] for c in neighbours(column)]) for column in range(WIDTH)]
+    return sum(row)
+
+
+def delays(branches: int) -> list[list[float]]:
+    """Seconds that each node of each branch waits; seeded, and no branch is as long as the slow node."""
+    rng = random.Random(SEED)
+    return [[rng.uniform(0.005, 0.045) for _ in range(BRANCH_NODES)] for _ in range(branches)]
+
+
+def critical_path(branches: int) -> float:
+    """Seconds that the longest way through the unbalanced branches takes."""
+    return max(SLOW, *(sum(branch) for branch in delays(branches)))
+
+
+def _each(seconds: float, size: int) -> float:
+    return seconds / size * 1e6
+
+
+WORKLOADS = (
+    Workload("chain", "n nodes in a row", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
+    Workload("loop", "one node, n iterations", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
+    Workload(
+        "fanout",
+        "n nodes side by side, joined",
+        (100, 1_000, 10_000),
+        (100, 1_000),
+        "us/node",
+        lambda n: n + n * (n - 1) // 2,
+        _each,
+    ),
+    Workload(
+        "map", "one node over n items", (100, 1_000, 10_000), (100, 1_000), "us/item", lambda n: n * (n - 1), _each
+    ),
+    Workload(
+        "lattice",
+        f"n layers of {WIDTH} nodes, each joins its neighbours of the layer before",
+        (LAYERS,),
+        (LAYERS,),
+        "us/node",
+        lattice_result,
+        lambda seconds, layers: seconds / (layers * WIDTH) * 1e6,
+    ),
+    Workload(
+        "branches",
+        f"n seeded branches of {BRANCH_NODES} nodes beside one slow node: time over the critical path",
+        (8,),
+        (8,),
+        "x critical path",
+        lambda n: n * BRANCH_NODES + 1,
+        lambda seconds, n: seconds / critical_path(n),
+    ),
+    Workload(
+        "runs",
+        f"n runs at once, each of {CONCURRENT_NODES} nodes that wait {SHORT * 1e3:.0f} ms",
+        (1_000,),
+        (200,),
+        "runs/s",
+        lambda n: n * CONCURRENT_NODES,
+        lambda seconds, n: n / seconds,
+        more=True,
+    ),
+    Workload(
+        "build", "describe a chain of n nodes", (1_000, 10_000), (1_000,), "ms", lambda n: n, lambda s, _: s * 1e3
+    ),
+    Workload(
+        "compile",
+        "check and compile that chain, all checks on",
+        (1_000, 10_000),
+        (1_000,),
+        "ms",
+        lambda n: n,
+        lambda s, _: s * 1e3,
+    ),
+    Workload(
+        "compile-mixed",
+        "the same for n nodes of routes, joins and loops",
+        (1_000, 10_000),
+        (1_000,),
+        "ms",
+        lambda n: n,
+        lambda s, _: s * 1e3,
+    ),
+    Workload("import", "import in a fresh process", (1,), (1,), "ms", lambda _: None, lambda s, _: s * 1e3),
+)
+
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
