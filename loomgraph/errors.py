@@ -358,7 +358,8 @@ class RunError(LoomgraphError):
 class NodeFailedError(RunError):
     """Activations failed and nothing took the failure. The first one's exception is the `__cause__`.
 
-    `.node`, `.key` and `.attempt` are the first failure's; `.exceptions` has the exceptions of all of them.
+    `.node`, `.key` and `.attempt` are the first failure's; `.exceptions` has the exceptions of all of them, `.summary`
+    says in one line what failed.
     """
 
     def __init__(
@@ -372,12 +373,18 @@ class NodeFailedError(RunError):
         first = failures[0]
         self.node, self.key, self.attempt = first.node, first.key, first.attempt
         self.exceptions = tuple(exceptions)
+        self.summary = "; ".join(str(failure) for failure in failures)
         count = len(finished or {})
-        head = f"run '{run_id}': node '{first.node}' failed: {first}"
         more = "".join(f"\n  also failed: {failure}" for failure in failures[1:])
+        # the engine's own refusals say themselves what to do
+        own_remedy = bool(self.exceptions) and isinstance(self.exceptions[0], (ActivationError, ValueRefusedError))
+        outer, _, name = first.node.rpartition("/")
+        where = f"in the graph of '{outer}', " if outer else ""
+        remedy = f" Handle it {where}with wf.on_error({name!r}, handler), or give the node retry=Retry(...)."
         super().__init__(
-            f"{head}{more}\n  {count} finished activation{'s' if count != 1 else ''} kept in .finished. "
-            f"Handle it with wf.on_error({first.node!r}, handler), or give the node retry=Retry(...).",
+            f"run '{run_id}': node '{first.node}' failed: {first}{more}\n"
+            f"  {count} finished activation{'s' if count != 1 else ''} kept in .finished."
+            f"{'' if own_remedy else remedy}",
             run_id=run_id,
             failures=failures,
             finished=finished,

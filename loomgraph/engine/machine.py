@@ -22,7 +22,7 @@ from loomgraph.errors import (
     ScopeCancelledError,
     StateConflictError,
 )
-from loomgraph.events import MapCompleted, MapStarted, NodeCancelled, NodeFailed, NodeSucceeded, ScopeStarted
+from loomgraph.events import MapCompleted, MapStarted, NodeCancelled, NodeFailed, NodeStarted, NodeSucceeded, ScopeStarted
 from loomgraph.graph.definition import OnFailure
 from loomgraph.graph.signature import describe_type
 from loomgraph.graph.state import Updates
@@ -126,6 +126,7 @@ class Machine:
         """Hand out a map's first items."""
         spec = activation.scope.plan.maps[activation.node]
         items = activation.input
+        self.facts.append((NodeStarted, activation, (1, items)))
         if not isinstance(items, (list, tuple, set, frozenset, range)) and not (
             isinstance(items, Sequence) and not isinstance(items, (str, bytes))
         ):

@@ -26,7 +26,8 @@ WAITING, RUNNING, SETTLED, FAILED = 0, 1, 2, 3
 
 def failure_of(activation: Activation, error: BaseException) -> Failure:
     """An exception as the value that handlers and the log get."""
-    message = str(error) or type(error).__name__
+    # a failed ctx.run says it in one line here; its own message has the details
+    message = getattr(error, "summary", None) or str(error) or type(error).__name__
     return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
 
 
