@@ -38,8 +38,8 @@ TargetArg = Annotated[
     str,
     typer.Argument(
         metavar="MODULE:WORKFLOW",
-        help="A dotted module or a path to a .py file, and the name of a Workflow or Graph in it. "
-        "The name may be left out if there is only one.",
+        help="A dotted module or a path to a .py file, then the name of a Workflow or Graph in it, "
+        "which may be left out if there is only one.",
     ),
 ]
 TracebackOpt = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
@@ -94,7 +94,7 @@ def draw(
 
 @app.command()
 def check(target: TargetArg, *, traceback: TracebackOpt = False) -> None:
-    """Print everything compile() has to say, each finding with its remedy. Exits with 1 if there are errors."""
+    """Print every finding of compile() and its remedy. Exits with 1 if there are errors."""
     with exits(show_traceback=traceback):
         name, findings = _findings(target)
     errors = [finding for finding in findings if finding.severity == "error"]

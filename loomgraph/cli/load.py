@@ -61,6 +61,9 @@ def _is_path(place: str) -> bool:
 
 
 def _from_name(name: str) -> ModuleType:
+    here = Path.cwd()
+    if name in sys.modules and _is_elsewhere(sys.modules[name], here) and (here / f"{name}.py").is_file():
+        return _from_file(here / f"{name}.py")  # the current directory comes first, but Python keeps what it has loaded
     try:
         with _importing(name):
             return importlib.import_module(name)
@@ -69,7 +72,6 @@ def _from_name(name: str) -> ModuleType:
         lacking = cause.name if isinstance(cause, ModuleNotFoundError) else None
         if lacking is None or not f"{name}.".startswith(f"{lacking}."):
             raise
-    here = Path.cwd()
     siblings = [p.stem for p in here.glob("*.py")] + [p.parent.name for p in here.glob("*/__init__.py")]
     hint = _did_you_mean(lacking, siblings) or "Run this where the module is, or give the path to its .py file."
     raise LoadError(f"there is no module '{lacking}' in {here} or among the installed packages. {hint}")
@@ -98,6 +100,11 @@ def _from_file(path: Path) -> ModuleType:
     with _importing(str(path)):
         spec.loader.exec_module(module)
     return module
+
+
+def _is_elsewhere(module: ModuleType, here: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is None or Path(file).resolve().parent != here.resolve()
 
 
 @contextlib.contextmanager

@@ -32,7 +32,10 @@ _STYLES: dict[Status, str] = {
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one node: how often it finished, what runs of it, how long it took in all (seconds)."""
+    """What is known of one node: how often it finished, what runs of it, how long it took in all (seconds).
+
+    A map counts as one activation; its `items` and how many of them are `settled` stand beside that.
+    """
 
     node: str
     running: int = 0
@@ -40,6 +43,7 @@ class Row:
     retries: int = 0
     seconds: float = 0.0
     items: int | None = None
+    settled: int = 0
     last: Status = "running"
 
     @property
@@ -51,7 +55,7 @@ class Row:
     def count(self) -> str:
         """`3/12` for a map, `x3` for a node that fired more than once, else nothing."""
         if self.items is not None:
-            return f"{self.finished}/{self.items}"
+            return f"{self.settled}/{self.items}"
         return f"x{self.finished}" if self.finished > 1 else ""
 
 
@@ -72,7 +76,7 @@ class Tally:
             case events.NodeStarted():
                 if event.key not in self._since:
                     self._since[event.key] = event.time
-                    self._row(event.node).running += 1
+                    self._row(event.node).running += not _is_item(event.key)
                 return None
             case events.AttemptFailed():
                 self._row(event.node).retries += 1
@@ -81,7 +85,7 @@ class Tally:
                 return self._settle(event, "done")
             case events.NodeFailed():
                 line = self._settle(event, "handled" if event.taken else "failed")
-                return f"{line}: {event.failure.error}: {event.failure.message}"
+                return f"{line} ({event.failure.error}: {event.failure.message})"
             case events.NodeCancelled():
                 return self._settle(event, "cancelled")
             case events.NodeSkipped():
@@ -99,14 +103,21 @@ class Tally:
         self, event: events.NodeSucceeded | events.NodeFailed | events.NodeCancelled, how: Status
     ) -> str | None:
         row = self._row(event.node)
-        row.last = how
         began = self._since.pop(event.key, None)
+        if _is_item(event.key):
+            row.settled += began is not None
+            return f"{event.key}: {how}" if how in ("failed", "handled") else None
+        row.last = how
         if began is not None:
             row.running -= 1
             row.finished += 1
             row.seconds += event.time - began
-        item = event.key.endswith("]")
-        return None if item and how == "done" else f"{event.key}: {how}"
+        return f"{event.key}: {how}"
+
+
+def _is_item(key: str) -> bool:
+    """Whether an activation is one item of a map; a bracket in a node's own name is escaped in keys."""
+    return key.endswith("]")
 
 
 class Progress:

@@ -60,6 +60,11 @@ def test_a_file_called_like_a_standard_module_is_still_that_file(place: Path) ->
     assert load("random.py:wf").name == "mine"
 
 
+def test_a_module_called_like_one_that_is_loaded_already_is_the_one_in_the_current_directory(place: Path) -> None:
+    (place / "json.py").write_text("from loomgraph import Workflow\nwf = Workflow('mine')", encoding="utf-8")
+    assert load("json:wf").name == "mine"
+
+
 def test_without_a_name_the_only_workflow_is_meant(place: Path) -> None:
     assert load("triage").name == "triage"
 
