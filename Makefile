@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
+# the libraries that the benchmarks compare with have an environment of their own
+BENCH := .venv-bench
 
 .PHONY: demo test lint bench docs clean help
 
@@ -22,14 +24,14 @@ lint: $(VENV)/.dev
 	$(PY) -m pyright
 	$(VENV)/bin/lint-imports --no-cache
 
-bench: $(VENV)/.bench
-	$(PY) -m benchmarks $(ARGS)
+bench: $(BENCH)/.bench
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.docs
 	$(PY) -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp stands for an installed set of requirements and is older than pyproject.toml when they changed.
@@ -48,9 +50,11 @@ $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	@$(PIP) --editable ".[dev]"
 	@touch $(VENV)/.core $@
 
-$(VENV)/.bench: $(VENV)/.python pyproject.toml
-	@$(PIP) --editable ".[bench]"
-	@touch $(VENV)/.core $@
+$(BENCH)/.bench: $(VENV)/.python pyproject.toml benchmarks/requirements.txt
+	@echo "installing loomgraph and the libraries it is compared with into $(BENCH) (once)"
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r benchmarks/requirements.txt
+	@touch $@
 
 $(VENV)/.docs: $(VENV)/.python pyproject.toml
 	@$(PIP) --editable ".[docs]"
