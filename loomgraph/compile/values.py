@@ -118,7 +118,7 @@ def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     # the labels of union arms are pydantic's, not the user's
     where = "".join(f"[{part!r}]" for part in first["loc"] if not str(part).startswith("~"))
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    message = first["msg"] if first["type"] == "type" else first["msg"][:1].lower() + first["msg"][1:]
     return f"at {where}: {message}" if where else message
 
 
