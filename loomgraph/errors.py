@@ -194,7 +194,7 @@ class AmbiguousInputError(ActivationError):
         self.node, self.sources = node, tuple(sources)
         super().__init__(
             f"node '{node}' got a value from {names(sources)} in one pass, but plain edges mean \"one of these\". "
-            f"Use wf.join([...], into={node!r}) for \"all of these\", or make the branches exclusive with when=."
+            f'Use wf.join([...], into={node!r}) for "all of these", or make the branches exclusive with when=.'
         )
 
 
@@ -335,8 +335,6 @@ class ReducerError(StateError):
             f"the reducer of state field '{field}' raised {type(error).__name__}: {error}. "
             f"A reducer takes (current, update) and returns the new value, for any two values of the field."
         )
-
-
 
 
 class RunError(LoomgraphError):

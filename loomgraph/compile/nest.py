@@ -77,7 +77,9 @@ class Nest:
 
     def loop_of(self, loop: LoopDef) -> Region | None:
         """The innermost loop that contains all nodes of a LoopDef; None if they share no loop."""
-        refs = [ref for ref in (*loop.nodes, *([loop.header] if loop.header is not None else [])) if isinstance(ref, int)]
+        refs = [
+            ref for ref in (*loop.nodes, *([loop.header] if loop.header is not None else [])) if isinstance(ref, int)
+        ]
         if not refs or any(ref < 0 for ref in refs):
             return None
         region = self.region_of[refs[0]]

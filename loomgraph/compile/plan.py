@@ -107,15 +107,11 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
     for region in nest.regions:
         for index in region.back_edges:
             back_of[index] = region.index
-    leaves = [_leaves(nest, region_of[s] if s >= 0 else ROOT, region_of[d], b) for s, d, b in zip(src, dst, back_of, strict=True)]
-    out_normal: list[list[int]] = [[] for _ in range(count + 1)]
-    out_error: list[list[int]] = [[] for _ in range(count + 1)]
-    start: list[int] = []
-    for e in edges:
-        if e.kind == "normal":
-            (start if src[e.index] < 0 else out_normal[src[e.index]]).append(e.index)
-        elif e.kind == "error":
-            out_error[src[e.index]].append(e.index)
+    leaves = [
+        _leaves(nest, region_of[s] if s >= 0 else ROOT, region_of[d], b)
+        for s, d, b in zip(src, dst, back_of, strict=True)
+    ]
+    out_normal, out_error, start = _ways_out(definition, src)
     joins = [_join(definition, j.index, dst) for j in definition.joins]
     early_of = [-1] * len(edges)
     for join in joins:
@@ -158,6 +154,19 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         if join.need:
             join.feeders, join.feeder_regions = feeders(plan, join)
     return plan
+
+
+def _ways_out(definition: Definition, src: list[int]) -> tuple[list[list[int]], list[list[int]], list[int]]:
+    """The edges out of each node on success and on failure, and those out of START. A cap edge is the loop's."""
+    normal: list[list[int]] = [[] for _ in range(len(definition.nodes) + 1)]
+    error: list[list[int]] = [[] for _ in range(len(definition.nodes) + 1)]
+    start: list[int] = []
+    for e in definition.edges:
+        if e.kind == "normal":
+            (start if src[e.index] < 0 else normal[src[e.index]]).append(e.index)
+        elif e.kind == "error":
+            error[src[e.index]].append(e.index)
+    return normal, error, start
 
 
 def _leaves(nest: Nest, source: int, target: int, back_of: int) -> tuple[int, ...]:

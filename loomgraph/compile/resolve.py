@@ -78,9 +78,7 @@ class _Lookup:
         return Finding("unknown-node", f"{where} names '{name}', which is not a node", hint, (name,))
 
 
-def _bound(
-    join: JoinDef, edges: Sequence[EdgeDef], lookup: _Lookup, definition: Definition
-) -> tuple[JoinMember, ...]:
+def _bound(join: JoinDef, edges: Sequence[EdgeDef], lookup: _Lookup, definition: Definition) -> tuple[JoinMember, ...]:
     """A join given as a bare sequence binds by its members' names if the target's parameters are called so."""
     target = lookup(join.target, "wf.join(into=)")
     if not join.by_name or isinstance(target, str) or target < 0:

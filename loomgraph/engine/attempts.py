@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -34,9 +34,10 @@ _ABSENT: Any = object()
 
 def unwrapped(error: BaseException) -> BaseException:
     """The one exception inside a group of one, however deep; anything else as it is."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inside: Any = error
+    while isinstance(inside, BaseExceptionGroup) and len(inside.exceptions) == 1:  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        inside = inside.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast(BaseException, inside)
 
 
 class Attempts:

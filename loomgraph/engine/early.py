@@ -115,7 +115,8 @@ def _withdraw(scope: Scope, join: JoinPlan, subject: Activation) -> None:
 
 def tolerates(scope: Scope, activation: Activation, failure: Failure) -> bool:
     """Whether the failed activation only fed early joins that are not decided: then it counts as a skipped member."""
-    waiting = [j for j in scope.plan.joins if j.need and activation.node in j.feeders and not scope.joins[j.index].decided]
+    fed = [join for join in scope.plan.joins if join.need and activation.node in join.feeders]
+    waiting = [join for join in fed if not scope.joins[join.index].decided]
     if not waiting:
         return False
     # the nearest one; should that join fail for it, its target's failure counts for the next
@@ -129,9 +130,9 @@ def unmet_back_join(scope: Scope, region: RegionPlan) -> QuorumError | None:
     plan = scope.plan
     for index, _ in region.early:
         join, state = plan.joins[index], scope.joins[index]
-        if join.target == region.header and plan.back_of[join.edges[0]] >= 0 and not state.decided:
-            if state.taken or state.failures:
-                state.decided = True
-                name = plan.names[join.target]
-                return QuorumError(name, join.need, len(state.taken), len(join.edges), state.failures)
+        goes_back = join.target == region.header and plan.back_of[join.edges[0]] >= 0
+        if goes_back and not state.decided and (state.taken or state.failures):
+            state.decided = True
+            name = plan.names[join.target]
+            return QuorumError(name, join.need, len(state.taken), len(join.edges), state.failures)
     return None

@@ -32,7 +32,7 @@ class Slots:
             self._returning.popleft().set()
 
     async def retake(self) -> None:
-        """Take a slot again. If the wait is cancelled the slot is taken all the same: whoever holds it gives it back."""
+        """Take a slot again; even if the wait is cancelled, for whoever holds a slot gives it back."""
         if self.limit is None or self.used < self.limit:
             self.used += 1
             return

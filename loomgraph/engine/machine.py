@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
@@ -22,7 +22,15 @@ from loomgraph.errors import (
     ScopeCancelledError,
     StateConflictError,
 )
-from loomgraph.events import MapCompleted, MapStarted, NodeCancelled, NodeFailed, NodeStarted, NodeSucceeded, ScopeStarted
+from loomgraph.events import (
+    MapCompleted,
+    MapStarted,
+    NodeCancelled,
+    NodeFailed,
+    NodeStarted,
+    NodeSucceeded,
+    ScopeStarted,
+)
 from loomgraph.graph.definition import OnFailure
 from loomgraph.graph.signature import describe_type
 from loomgraph.graph.state import Updates
@@ -47,9 +55,7 @@ class Machine:
 
     # ------------------------------------------------------------------ scopes
 
-    def open(
-        self, plan: Plan, value: Any, taken: tuple[int, ...], initial: dict[str, Any] | None = None
-    ) -> Scope:
+    def open(self, plan: Plan, value: Any, taken: tuple[int, ...], initial: dict[str, Any] | None = None) -> Scope:
         """Begin the run's own graph with its input and the edges that START takes."""
         scope = Scope(self, plan, None, "", "", initial or {})
         scope.begin(value, taken)
@@ -106,9 +112,7 @@ class Machine:
 
         definition = scope.plan.definition
         if not admits_none(definition.output):
-            error = NoResultError(
-                run_id=self.run_id, graph=definition.name, output=describe_type(definition.output)
-            )
+            error = NoResultError(run_id=self.run_id, graph=definition.name, output=describe_type(definition.output))
             end = Activation(scope, scope.plan.end, (), None, None, None)
             scope.failures.append((failure_of(end, error), error))
 
@@ -127,13 +131,11 @@ class Machine:
         spec = activation.scope.plan.maps[activation.node]
         items = activation.input
         self.facts.append((NodeStarted, activation, (1, items)))
-        if not isinstance(items, (list, tuple, set, frozenset, range)) and not (
-            isinstance(items, Sequence) and not isinstance(items, (str, bytes))
-        ):
+        ordered = _items(items)
+        if ordered is None:
             error = MapInputError(activation.path, items)
             self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
             return
-        ordered = items if isinstance(items, (list, tuple, range, Sequence)) else sorted(items, key=repr)
         activation.map = run = MapRun(spec, ordered, activation.view)
         self.facts.append((MapStarted, activation, (len(ordered),)))
         self._feed(activation, run)
@@ -179,7 +181,8 @@ class Machine:
         owner = activation.owner
         view = activation.view if activation.map is None else activation.map.view
         if updates:
-            assert scope.state is not None and view is not None
+            assert scope.state is not None
+            assert view is not None
             index = -1 if activation.index is None else activation.index
             view = scope.state.wrote(activation.node, index, activation.key, view, updates)
         if owner is None:
@@ -187,7 +190,8 @@ class Machine:
             scope.conclude()
             return True
         run = owner.map
-        assert run is not None and activation.index is not None
+        assert run is not None
+        assert activation.index is not None
         if updates and scope.state is not None and view is not None:
             depth = scope.plan.regions[scope.plan.region_of[owner.node]].depth
             run.view = scope.state.merge(run.view, view, depth)
@@ -205,7 +209,8 @@ class Machine:
         owner = activation.owner
         if owner is not None:
             run = owner.map
-            assert run is not None and activation.index is not None
+            assert run is not None
+            assert activation.index is not None
             run.failed(activation.index, (troubles[0][0], troubles[0][1]))
             self._item_settled(owner, run)
         elif taken or early.tolerates(scope, activation, failure):
@@ -236,7 +241,8 @@ class Machine:
             return
         self.facts.append((NodeCancelled, activation, ("the run is ending",)))
         run = owner.map
-        assert run is not None and activation.index is not None
+        assert run is not None
+        assert activation.index is not None
         run.live.pop(activation.index, None)
         if not run.live:
             self._container_cancelled(owner)
@@ -298,3 +304,12 @@ class Machine:
             return scope.failures
         error = ScopeCancelledError(scope.plan.definition.name)
         return [(failure_of(Activation(scope, scope.plan.end, (), None, None, None), error), error)]
+
+
+def _items(value: Any) -> Sequence[Any] | None:
+    """The items of a map's input in a fixed order; None if it has none. A set has no order but that of its reprs."""
+    if isinstance(value, (str, bytes)):
+        return None
+    if isinstance(value, (set, frozenset)):
+        return sorted(cast("set[Any]", value), key=repr)
+    return value if isinstance(value, Sequence) else None  # pyright: ignore[reportUnknownVariableType]

@@ -65,6 +65,7 @@ class Scheduler:
 
     async def run(self, start: Callable[[], Scope]) -> Scope:
         """Open the run's scope with `start` and drive it to its end. An exception of the group of one is unwrapped."""
+        root: Scope | None = None
         try:
             async with anyio.create_task_group() as group:
                 self.group = group
@@ -79,6 +80,7 @@ class Scheduler:
         except BaseExceptionGroup as error:
             inner = unwrapped(error)
             raise inner from inner.__cause__  # not `from None`: the cause is the user's exception
+        assert root is not None
         return root
 
     def stop(self, reason: str) -> None:
@@ -284,9 +286,7 @@ class Scheduler:
             self._enter(activation)
         await self._work()
 
-    async def run_named(
-        self, activation: Activation, key: str, plan: Any, fingerprint: str, value: Any
-    ) -> Scope:
+    async def run_named(self, activation: Activation, key: str, plan: Any, fingerprint: str, value: Any) -> Scope:
         """Run a graph inside an activation and wait for its end, without holding a slot."""
         taken = choose(plan, -1, value)
         fields = self.initial(plan, None)

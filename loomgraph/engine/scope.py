@@ -64,7 +64,13 @@ class Scope:
     )
 
     def __init__(
-        self, machine: Machine, plan: Plan, parent: Activation | None, path: str, node_path: str, initial: dict[str, Any]
+        self,
+        machine: Machine,
+        plan: Plan,
+        parent: Activation | None,
+        path: str,
+        node_path: str,
+        initial: dict[str, Any],
     ) -> None:
         self.machine = machine
         self.plan = plan

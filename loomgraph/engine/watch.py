@@ -33,4 +33,3 @@ def watched(coroutine: Any, blocked: Callable[[], None]) -> Generator[Any, Any, 
                 signal = coroutine.send(sent)
             except StopIteration as done:
                 return done.value
-

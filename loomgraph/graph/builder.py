@@ -6,10 +6,11 @@ A call is refused here (DefinitionError) only if it cannot mean anything whateve
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from loomgraph.errors import DefinitionError
 from loomgraph.graph.condition import Condition, condition
@@ -201,7 +202,7 @@ class Builder:
         self, body: Any, localns: Mapping[str, Any], *, name: str | None = None, **options: Any
     ) -> Node[..., Any]:
         if isinstance(body, Node):
-            raise DefinitionError(f"{body!r} is a node already; to run the same code twice, use wf.node({body.name}.fn).")
+            raise DefinitionError(f"{body!r} is a node already; to run its code twice, use wf.node({body.name}.fn).")
         made: Body
         if isinstance(body, Embeddable) and not isinstance(body, type):
             graph = body.__loomgraph_embed__()
@@ -216,7 +217,7 @@ class Builder:
             raise DefinitionError(f"{body!r} cannot be a node. Pass a function, a callable, a Graph or an Agent.")
         index = len(self._nodes)
         self._nodes.append(NodeDef(index, title, made, signature, doc=inspect.getdoc(body), **options))
-        handle: Node[..., Any] = Node(title, index, self, body)
+        handle: Node[..., Any] = Node(title, index, self, cast("Callable[..., Any]", body))
         self._handles.append(handle)
         self._implicit.setdefault(id(body), index)
         return handle
@@ -233,7 +234,7 @@ class Builder:
         if node is START or node is END:
             return START_INDEX if node is START else END_INDEX
         if isinstance(node, (Sentinel, Branch, Builder)) or not (callable(node) or isinstance(node, Embeddable)):
-            raise DefinitionError(f"{role} takes a node, not {node!r}. Pass a handle, a name, START, END or a function.")
+            raise DefinitionError(f"{role} takes a node, not {node!r}. Pass a handle, a name, START, END, a function.")
         known = self._implicit.get(id(node))
         return self._declare(node, _caller_locals()).index if known is None else known
 
@@ -271,12 +272,10 @@ class Builder:
         """Edges from each node to the next: `chain(START, a, b, END)`."""
         if len(nodes) < 2:
             raise DefinitionError("chain needs at least two nodes: wf.chain(START, a, END).")
-        for source, target in zip(nodes, nodes[1:], strict=False):
+        for source, target in itertools.pairwise(nodes):
             self._edge(source, target)
 
-    def route(
-        self, source: NodeRef, routes: Mapping[Any, NodeRef], *, otherwise: NodeRef | None = None
-    ) -> None:
+    def route(self, source: NodeRef, routes: Mapping[Any, NodeRef], *, otherwise: NodeRef | None = None) -> None:
         """Exactly one way out of `source`: the first condition, in the mapping's order, that matches its value."""
         if not routes:
             raise DefinitionError("route needs at least one condition: wf.route(source, {'yes': a, 'no': b}).")
@@ -288,7 +287,12 @@ class Builder:
             self._edge(source, otherwise, when=condition(OTHERWISE), choice=choice)
 
     def parallel(
-        self, nodes: Sequence[NodeRef], *, source: NodeRef | None = None, into: NodeRef | None = None, wait: Wait = "all"
+        self,
+        nodes: Sequence[NodeRef],
+        *,
+        source: NodeRef | None = None,
+        into: NodeRef | None = None,
+        wait: Wait = "all",
     ) -> None:
         """Edges from `source` to each of the nodes, and a join of them `into` one; either may be left out."""
         if source is None and into is None:
@@ -308,22 +312,24 @@ class Builder:
         A sequence binds parameters named like its members, or the target's one list parameter.
         `wait="first"` and `wait=Quorum(k)` go on early and cancel what only fed the join.
         """
-        if wait not in ("all", "first") and not isinstance(wait, Quorum):
+        if wait not in ("all", "first") and not isinstance(wait, Quorum):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(f"join(wait={wait!r}) is unknown; use 'all', 'first' or Quorum(k).")
         pairs: list[tuple[str | None, Member]] = []
         if isinstance(members, Mapping):
             for param, group in members.items():
-                alike = group if isinstance(group, (list, tuple)) else [group]
-                pairs.extend((param, member) for member in alike)
+                if isinstance(group, (list, tuple)):
+                    pairs.extend((param, member) for member in cast("Sequence[Member]", group))
+                else:
+                    pairs.append((param, cast("Member", group)))
         else:
             pairs.extend((None, member) for member in members)
         if not pairs:
             raise DefinitionError("join needs at least one member: wf.join([a, b], into=c).")
         target, index = self._ref(into, "join(into=)"), len(self._joins)
         placed: list[JoinMember] = []
-        for param, member in pairs:
+        for slot, member in pairs:
             node, when = (member.node, member.when) if isinstance(member, Branch) else (member, None)
-            placed.append(JoinMember(self._edge(node, into, when=when, join=index), param))
+            placed.append(JoinMember(self._edge(node, into, when=when, join=index), slot))
         self._joins.append(JoinDef(index, target, tuple(placed), wait, not isinstance(members, Mapping)))
 
     def map(
@@ -368,7 +374,7 @@ class Builder:
         _check_cap(cap)
         refs = tuple(self._ref(node, "loop") for node in nodes)
         if again is not None:
-            for source, target in zip(nodes, nodes[1:], strict=False):
+            for source, target in itertools.pairwise(nodes):
                 self._edge(source, target)
             self._edge(nodes[-1], nodes[0], when=condition(again))
         top = self._ref(header, "loop(header=)") if header is not None else refs[0] if again is not None else None
@@ -420,7 +426,7 @@ def _check_cap(cap: int | None) -> None:
 
 def _caller_locals() -> Mapping[str, Any]:
     """The locals of the first frame outside this module: annotations may name classes local to a function."""
-    frame = sys._getframe(1)  # the documented way to see a caller's names, as typing and dataclasses do
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # the documented way to see a caller's names, as typing and dataclasses do
     while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
     return frame.f_locals if frame.f_locals is not frame.f_globals else {}

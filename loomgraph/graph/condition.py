@@ -40,7 +40,7 @@ class Condition:
                 return bool(self.subject(value))
             case "otherwise":
                 return False
-            case _ as never:  # pyright: ignore[reportUnnecessaryComparison]
+            case _ as never:
                 typing.assert_never(never)
 
 

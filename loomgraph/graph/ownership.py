@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, NoneType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from loomgraph.errors import CopyRefusedError, Failure
@@ -39,7 +39,7 @@ def own(value: T) -> T:
     if kind in _ATOMS:
         return value
     try:
-        return _copy(value, kind)
+        return cast(T, _copy(value, kind))
     except RecursionError:  # something that contains itself, which deepcopy's memo knows how to follow
         return copy.deepcopy(value)
 

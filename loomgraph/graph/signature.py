@@ -73,11 +73,17 @@ def describe_type(tp: Any) -> str:
         return f"Literal[{', '.join(repr(arm) for arm in typing.get_args(tp))}]"
     if origin is not None:
         args = typing.get_args(tp)
-        inner = ", ".join("..." if a is Ellipsis else "[...]" if isinstance(a, list) else describe_type(a) for a in args)
+        inner = ", ".join(_describe_argument(arg) for arg in args)
         name = getattr(origin, "__name__", str(origin))
         return f"{name}[{inner}]" if args else name
     name = getattr(tp, "__qualname__", None) or getattr(tp, "__name__", None) or repr(tp)
     return str(name).rpartition("<locals>.")[2]
+
+
+def _describe_argument(arg: Any) -> str:
+    if arg is Ellipsis:
+        return "..."
+    return "[...]" if isinstance(arg, list) else describe_type(arg)
 
 
 def read_signature(fn: Callable[..., Any], localns: Mapping[str, Any] | None = None) -> Signature:
@@ -130,7 +136,7 @@ def _unwrapped(fn: Callable[..., Any]) -> Any:
 
 def _hints(target: Any, localns: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
     if isinstance(target, type):
-        target = target.__init__
+        target = target.__dict__.get("__init__", target)
     try:
         return typing.get_type_hints(target, localns=dict(localns) if localns else None, include_extras=True), None
     except NameError as error:

@@ -36,11 +36,12 @@ class StateSpec:
         adapters: dict[str, TypeAdapter[Any]] = {}
         reducers: dict[str, Reducer] = {}
         for name, info in model.model_fields.items():
-            adapters[name] = TypeAdapter(info.annotation)
+            annotation: Any = info.annotation
+            adapters[name] = TypeAdapter(annotation)
             # a constraint such as Gt is not callable; a class (a validator, a type) is not a reducer
             found = [m for m in info.metadata if callable(m) and not isinstance(m, type)]
             if len(found) > 1:
-                raise DefinitionError(f"state field '{name}' of {model.__name__} names {len(found)} reducers; keep one.")
+                raise DefinitionError(f"state field '{name}' of {model.__name__} has {len(found)} reducers; keep one.")
             if found:
                 reducers[name] = cast(Reducer, found[0])
         return cls(model, adapters, reducers)

@@ -122,7 +122,8 @@ class RunContext(Context[Any, Any]):
     def _fields(self) -> dict[str, Any]:
         activation = self._activation
         scope = activation.scope
-        assert scope.state is not None and activation.view is not None
+        assert scope.state is not None
+        assert activation.view is not None
         return scope.state.fields(activation.view, scope.plan.region_of[activation.node])
 
     # ------------------------------------------------------------------ the run
@@ -141,16 +142,14 @@ class RunContext(Context[Any, Any]):
         if not isinstance(graph, Embeddable):
             raise DefinitionError(f"ctx.run takes a compiled Graph or an Agent, not {graph!r}. Call .compile() first.")
         if key in self._keys:
-            raise DefinitionError(f"node '{self.node}' ran two graphs under the key {key!r}; give each a key of its own.")
+            raise DefinitionError(f"node '{self.node}' ran two graphs under the key {key!r}; give each its own key.")
         self._keys.add(key)
         compiled = graph.__loomgraph_embed__()
         definition = compiled.definition
         detail = validator(definition.input)(value)
         if detail is not None:
             raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
-        scope = await self._scheduler.run_named(
-            self._activation, key, compiled.plan, compiled.fingerprint, own(value)
-        )
+        scope = await self._scheduler.run_named(self._activation, key, compiled.plan, compiled.fingerprint, own(value))
         troubles = self._scheduler.machine.root_failures(scope)
         if troubles:
             raise failure_error(self.run_id, troubles, {})

@@ -20,6 +20,9 @@ from loomgraph.runtime.run import DEFAULT_LAG, Run
 
 __all__ = ["Graph"]
 
+# a graph whose input is None may be run without a value
+_NOTHING: Any = None
+
 InT = TypeVar("InT", default=Any)
 OutT = TypeVar("OutT", default=Any)
 
@@ -77,7 +80,7 @@ class Graph(Generic[InT, OutT]):
 
     async def run(
         self,
-        value: InT = None,  # type: ignore[assignment]
+        value: InT = _NOTHING,
         *,
         run_id: str | None = None,
         limit: int | None = None,
@@ -112,7 +115,7 @@ class Graph(Generic[InT, OutT]):
         )
         return await run.execute()
 
-    def run_sync(self, value: InT = None, **options: Any) -> RunResult[OutT]:  # type: ignore[assignment]
+    def run_sync(self, value: InT = _NOTHING, **options: Any) -> RunResult[OutT]:
         """`run` for scripts, on an event loop of its own. Raises DefinitionError inside a running event loop."""
         _refuse_running_loop()
         from functools import partial
@@ -121,7 +124,7 @@ class Graph(Generic[InT, OutT]):
 
     def start(
         self,
-        value: InT = None,  # type: ignore[assignment]
+        value: InT = _NOTHING,
         *,
         run_id: str | None = None,
         limit: int | None = None,

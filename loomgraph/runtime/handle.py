@@ -63,7 +63,7 @@ class RunHandle(Generic[OutT]):
         self._run.cancel(reason)
 
     async def result(self) -> RunResult[OutT]:
-        """Wait for the end and return the result; raises what a failed or cancelled run raises, each time it is asked."""
+        """Wait for the end and return the result; raises what a failed or cancelled run raises, however often asked."""
         self._asked = True
         if self._done is None:
             raise DefinitionError("the run has not started; use `async with graph.start(...) as run:`.")

@@ -124,10 +124,12 @@ class Run:
 
         if self._deadline is None:
             return await self.scheduler.run(start)
+        root: Scope | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._expire, self._deadline)
             root = await self.scheduler.run(start)
             group.cancel_scope.cancel()
+        assert root is not None
         return root
 
     async def _expire(self, seconds: float) -> None:

@@ -19,6 +19,9 @@ __all__ = ["Workflow"]
 
 InT = TypeVar("InT", default=Any)
 OutT = TypeVar("OutT", default=Any)
+# __init__ decides the class's parameters, so its overloads need variables of their own
+GivenIn = TypeVar("GivenIn")
+GivenOut = TypeVar("GivenOut")
 
 
 class Workflow(Builder, Generic[InT, OutT]):
@@ -31,11 +34,11 @@ class Workflow(Builder, Generic[InT, OutT]):
 
     @overload
     def __init__(
-        self: Workflow[InT, OutT],
+        self: Workflow[GivenIn, GivenOut],
         name: str,
         *,
-        input: type[InT],
-        output: type[OutT],
+        input: type[GivenIn],
+        output: type[GivenOut],
         state: Any = None,
         on_failure: OnFailure = "cancel",
         max_activations: int = 100_000,
@@ -45,10 +48,10 @@ class Workflow(Builder, Generic[InT, OutT]):
 
     @overload
     def __init__(
-        self: Workflow[InT, Any],
+        self: Workflow[GivenIn, Any],
         name: str,
         *,
-        input: type[InT],
+        input: type[GivenIn],
         output: Any = EMPTY,
         state: Any = None,
         on_failure: OnFailure = "cancel",
@@ -59,11 +62,11 @@ class Workflow(Builder, Generic[InT, OutT]):
 
     @overload
     def __init__(
-        self: Workflow[Any, OutT],
+        self: Workflow[Any, GivenOut],
         name: str,
         *,
         input: Any = EMPTY,
-        output: type[OutT],
+        output: type[GivenOut],
         state: Any = None,
         on_failure: OnFailure = "cancel",
         max_activations: int = 100_000,
