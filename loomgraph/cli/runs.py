@@ -44,13 +44,12 @@ def read_input(graph: Graph[Any, Any], given: str | None) -> Any:
     try:
         return adapter.validate_json(text, strict=True)
     except ValidationError as error:
+        head = f"graph '{graph.name}' takes {expected}, and the input is not one:"
         lines = [_problem(item["loc"], item["msg"]) for item in error.errors(include_url=False, include_context=False)]
         hint = ""
         if error.errors()[0]["type"] == "json_invalid" and graph.input_type is str:
             hint = f"\nA JSON string has double quotes of its own: --input '{json.dumps(given)}'"
-        raise UsageError(
-            f"the input is not {_article(expected)} as JSON:\n" + "\n".join(lines) + (hint or _example(adapter))
-        ) from error
+        raise UsageError("\n".join([head, *lines]) + (hint or _example(adapter))) from error
 
 
 def _text(given: str) -> bytes:
@@ -70,10 +69,6 @@ def _adapter(tp: Any, what: str) -> TypeAdapter[Any]:
         return TypeAdapter(tp)
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         raise UsageError(f"{what}, which has no JSON form. Run it from Python: graph.run_sync(...).") from error
-
-
-def _article(expected: str) -> str:
-    return f"a {expected}" if expected[:1].isupper() else expected
 
 
 def _problem(loc: tuple[int | str, ...], message: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 Loom = Callable[..., Any]
+NO_TICKET = "graph 'triage' takes Ticket, and the input is not one:"
 
 
 def test_version_prints_the_installed_version(loom: Loom) -> None:
@@ -115,10 +116,10 @@ def test_run_of_a_workflow_that_does_not_compile_exits_with_2(loom: Loom) -> Non
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ('{"txt": "a"}', "the input is not a Ticket as JSON:\n  text: Field required"),
-        ('{"text": 3}', "the input is not a Ticket as JSON:\n  text: Input should be a valid string"),
-        ('{"text": "", "amount": "7"}', "the input is not a Ticket as JSON:\n  amount: Input should be a valid int"),
-        ("{", "the input is not a Ticket as JSON:\n  input: Invalid JSON"),
+        ('{"txt": "a"}', f"{NO_TICKET}\n  text: Field required"),
+        ('{"text": 3}', f"{NO_TICKET}\n  text: Input should be a valid string"),
+        ('{"text": "", "amount": "7"}', f"{NO_TICKET}\n  amount: Input should be a valid int"),
+        ("{", f"{NO_TICKET}\n  input: Invalid JSON"),
         ("@none.json", "cannot read the input file 'none.json': No such file or directory."),
     ],
 )
