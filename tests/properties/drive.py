@@ -1,0 +1,214 @@
+"""The pure machine with a test in the place of the scheduler: no event loop, and the order of completions is chosen.
+
+Also the other way to an `Outcome`: from the records and events of a run of the real engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loomgraph.compile.compiled import CompiledGraph
+from loomgraph.compile.plan import Plan
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Named, Trouble
+from loomgraph.engine.machine import Machine
+from loomgraph.engine.routing import choose, choose_error
+from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.errors import RunError
+from loomgraph.events import (
+    Event,
+    JoinDecided,
+    LoopEnded,
+    MapCompleted,
+    NodeCancelled,
+    NodeFailed,
+    NodeSkipped,
+    NodeStarted,
+    NodeSucceeded,
+    activation_key,
+)
+from loomgraph.graph.definition import GraphBody, OnFailure
+from loomgraph.runtime.result import ActivationRecord, RunResult
+from tests.properties.outcome import Call, Choices, Oracle, Outcome, Problem, Record
+
+__all__ = ["Driven", "choices_of", "drive", "outcome_of"]
+
+Pick = Callable[[int], int]
+"""Of n activations in flight, which one finishes next: 0 to n - 1."""
+
+
+class Driven:
+    """One drive of a machine. `facts` are everything it said, in order, each as (event class, key, fields)."""
+
+    def __init__(self, compiled: CompiledGraph, oracle: Oracle, pick: Pick, on_failure: OnFailure) -> None:
+        self.machine = Machine("r", 100_000, on_failure=on_failure)
+        self.compiled, self.oracle, self.pick = compiled, oracle, pick
+        self.flying: list[Activation] = []
+        self.facts: list[tuple[Any, str, tuple[Any, ...], Any]] = []
+        self.root: Scope | None = None
+        self.steps = 0
+
+    def run(self, value: Any) -> None:
+        plan = self.compiled.plan
+        self.root = self.machine.open(plan, value, choose(plan, -1, value), _initial(plan))
+        self._absorb()
+        while self.flying:
+            self.steps += 1
+            assert self.steps < 20_000, "the run does not end"
+            self._finish(self.flying.pop(self.pick(len(self.flying))))
+            self._absorb()
+        assert self.root.ended, "nothing is in flight, yet the run has not ended"
+
+    def _absorb(self) -> None:
+        machine = self.machine
+        while machine.commands:
+            match machine.commands.popleft():
+                case Activation() as activation:
+                    self._note(NodeStarted, activation, (1, activation.input))
+                    self.flying.append(activation)
+                case Completed() as command:
+                    self._succeed(command.activation, command.value)
+                case Failed() as command:
+                    self._fail(command.activation, command.troubles)
+                case Cancel() | Ended():
+                    pass  # what is cancelled still finishes, in its turn, one way or the other
+        for kind, subject, fields in machine.facts:
+            self._note(kind, subject, fields)
+        machine.facts.clear()
+
+    def _note(self, kind: Any, subject: Any, fields: tuple[Any, ...]) -> None:
+        key = subject.key if isinstance(subject, Activation) else subject.path
+        self.facts.append((kind, key, fields, subject))
+
+    def _finish(self, activation: Activation) -> None:
+        scope, node = activation.scope, activation.scope.plan.definition.nodes[activation.node]
+        if activation.dead:
+            return
+        if activation.cancelling and self.pick(2):
+            self.machine.cancelled(activation)
+            return
+        if isinstance(node.body, GraphBody):
+            plan: Plan = scope.plan.graphs[activation.node].plan
+            self.machine.enter(activation, plan, activation.input, choose(plan, -1, activation.input), _initial(plan))
+            return
+        seen = None
+        if scope.state is not None:
+            assert activation.view is not None
+            seen = dict(scope.state.fields(activation.view, scope.plan.region_of[activation.node]))
+        value = dict(activation.input) if isinstance(activation.input, Named) else activation.input
+        try:
+            said = self.oracle(Call(activation.key, node.name, value, seen))
+        except Exception as error:
+            self._fail(activation, [(failure_of(activation, error), error)])
+            return
+        self._succeed(activation, said.value, said.updates)
+
+    def _succeed(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...] = ()) -> None:
+        try:
+            taken = () if activation.owner is not None else choose(activation.scope.plan, activation.node, value)
+        except Exception as error:
+            self._fail(activation, [(failure_of(activation, error), error)])
+            return
+        self.machine.succeeded(activation, value, taken, updates)
+
+    def _fail(self, activation: Activation, troubles: list[Trouble]) -> None:
+        plan = activation.scope.plan
+        taken = () if activation.owner is not None else choose_error(plan, activation.node, troubles[0][1])
+        self.machine.failed(activation, troubles, taken)
+
+
+def _initial(plan: Plan) -> dict[str, Any]:
+    spec = plan.definition.state
+    return {} if spec is None else spec.initial(None)
+
+
+def drive(
+    compiled: CompiledGraph, value: Any, oracle: Oracle, pick: Pick, on_failure: OnFailure = "drain"
+) -> tuple[Outcome, Choices]:
+    """Run the machine to its end; `pick` chooses what finishes next."""
+    driven = Driven(compiled, oracle, pick, on_failure)
+    driven.run(value)
+    root = driven.root
+    assert root is not None
+    outcome = _folded(driven)
+    outcome.problems = {Problem(failure.error, failure.key or "END") for failure, _ in root.failures}
+    if not root.failures and not root.stopping:
+        outcome.output, outcome.state = root.output, root.final_state()
+    return outcome, choices_of(driven.facts)
+
+
+def _folded(driven: Driven) -> Outcome:
+    outcome = Outcome()
+    records = outcome.records
+    for kind, key, fields, subject in driven.facts:
+        if isinstance(subject, Activation) and subject.node == subject.scope.plan.end:
+            continue  # END runs nothing; that it could not be bound is a problem of the run
+        if kind is NodeSkipped:
+            assert key not in records, f"{key} is settled twice"
+            records[key] = Record("skipped")
+        elif kind is NodeCancelled:
+            records[key] = Record("cancelled", _plain(subject.input))
+        elif kind is NodeSucceeded:
+            assert records.get(key) is None, f"{key} is settled twice"
+            records[key] = Record("succeeded", _plain(subject.input), fields[1], None, tuple(sorted(fields[2])))
+        elif kind is NodeFailed:
+            assert records.get(key) is None, f"{key} is settled twice"
+            status = "handled" if fields[2] else "failed"
+            records[key] = Record(status, _plain(subject.input), None, fields[1].error, tuple(fields[2]))
+        elif kind is LoopEnded:
+            outcome.loops[key] = tuple(fields[1])
+    return outcome
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Named) else value
+
+
+def choices_of(facts: list[tuple[Any, str, tuple[Any, ...], Any]]) -> Choices:
+    """What was left to time, as recorded."""
+    choices = Choices()
+    cut: set[str] = set()
+    for kind, key, fields, _ in facts:
+        if kind is JoinDecided:
+            choices.joins[key] = tuple(fields[0])
+        elif kind is MapCompleted:
+            choices.maps[key] = tuple(fields[0])
+        elif kind is NodeCancelled or kind is NodeSkipped:
+            cut.add(key)
+    choices.cut = frozenset(cut)
+    return choices
+
+
+def outcome_of(result: RunResult[Any], error: RunError | None) -> Outcome:
+    """What a run of the real engine came to, from its records and its log."""
+    outcome = Outcome()
+    for record in result.activations:
+        assert record.key not in outcome.records, f"{record.key} has two records"
+        outcome.records[record.key] = _record(record)
+    for event in result.events:
+        if isinstance(event, LoopEnded):
+            outcome.loops[event.key] = event.exits
+    if error is not None:
+        outcome.problems = {Problem(failure.error, failure.key or "END") for failure in error.failures}
+    else:
+        outcome.output = result.output
+        outcome.state = None if result.state is None else result.state.model_dump()
+    return outcome
+
+
+def _record(record: ActivationRecord) -> Record:
+    assert record.status != "running", f"{record.key} never ended"
+    error = None if record.failure is None else record.failure.error
+    return Record(record.status, record.input, record.output, error, tuple(sorted(record.taken)))
+
+
+def structure(events: tuple[Event, ...]) -> list[tuple[Any, ...]]:
+    """The events without time and order: kind, key and every other field."""
+    found: list[tuple[Any, ...]] = []
+    for event in events:
+        fields = event.model_dump(exclude={"run_id", "seq", "time"})
+        found.append(tuple(sorted((name, repr(value)) for name, value in fields.items())))
+    return sorted(found)
+
+
+__all__ += ["activation_key", "structure"]

@@ -1,0 +1,91 @@
+"""What a run comes to, as plain data that two independent implementations can be compared by.
+
+Times, sequence numbers and the order of events are left out on purpose: they are what may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from loomgraph.errors import Failure
+
+__all__ = ["Answer", "Call", "Choices", "Oracle", "Outcome", "Problem", "Record", "plain"]
+
+Status: TypeAlias = Literal["succeeded", "failed", "handled", "skipped", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One activation about to run: what its node's code can know."""
+
+    key: str
+    name: str
+    value: Any
+    state: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node's code said: its value and its state updates, in order. Failing is raising."""
+
+    value: Any
+    updates: tuple[tuple[str, Any], ...] = ()
+
+
+Oracle: TypeAlias = Callable[[Call], Answer]
+
+
+@dataclass
+class Record:
+    """One activation's fate. `error` is the class name of why it failed; `taken` the edges it took."""
+
+    status: Status
+    input: Any = None
+    output: Any = None
+    error: str | None = None
+    taken: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a run has no result: the class name of the error and the activation (or loop) it is about."""
+
+    error: str
+    where: str
+
+
+@dataclass
+class Choices:
+    """The declared exceptions to determinism, as recorded: the winners of each early join by its target's key, those of
+    each early map by its key, and which activations a decision cut off."""
+
+    joins: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    maps: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    cut: frozenset[str] = frozenset()
+
+
+@dataclass
+class Outcome:
+    """Everything timing must not change. `loops` has the edges that each loop released as taken when it ended, by its
+    header's key in the last iteration."""
+
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+    loops: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    problems: set[Problem] = field(default_factory=set[Problem])
+    output: Any = None
+    state: dict[str, Any] | None = None
+
+
+def plain(value: Any) -> Any:
+    """A value with failures reduced to a mark: which of several failures a handler is told about is not compared."""
+    match value:
+        case Failure():
+            return "<failure>"
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case _:
+            return value

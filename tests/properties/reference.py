@@ -1,0 +1,439 @@
+"""A reference interpreter: what a workflow means, said as plainly as possible and independently of the engine.
+
+Sequential and recursive: a region is processed iteration by iteration, an iteration unit by unit in topological order,
+so that every input of a node is settled when its turn comes. Slow on purpose; refuses to know anything of time. What is
+left to time (early joins) is told to it, as recorded, in `Choices`.
+
+The loop nest is given. A definition without errors is assumed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+from loomgraph.compile.nest import ROOT, Nest, Region, find_nest
+from loomgraph.errors import Failure, NoRouteError
+from loomgraph.events import activation_key, escape
+from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, NodeDef
+from loomgraph.graph.refs import END_INDEX
+from tests.properties.bind import Binding, Bound, Broken, Nothing, admits_none, bind, early_need, feeders_of
+from tests.properties.history import History, Write, conflict, fold
+from tests.properties.outcome import Answer, Call, Choices, Oracle, Outcome, Problem, Record
+
+__all__ = ["ScopeFailedError", "interpret"]
+
+Vector = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of an edge. `never`: it waits for something that failed, so it is not settled at all. `lost`: skipped
+    because a node that only feeds an early join failed."""
+
+    how: Literal["taken", "skipped", "never"]
+    history: History
+    value: Any = None
+    lost: bool = False
+
+
+class ScopeFailedError(Exception):
+    """A nested graph came to no result. Which of several problems its node is said to fail with is not fixed."""
+
+    def __init__(self, problems: set[Problem]) -> None:
+        self.problems = problems
+        super().__init__(", ".join(sorted(f"{p.where}: {p.error}" for p in problems)))
+
+
+def interpret(
+    definition: Definition, value: Any, oracle: Oracle, choices: Choices | None = None, state: Any = None
+) -> Outcome:
+    """What a run of the definition comes to if everything that does not depend on a failure runs (drain)."""
+    outcome = Outcome()
+    scope = _Scope(definition, "", oracle, choices or Choices(), outcome, state)
+    outcome.output, outcome.state, outcome.problems = scope.run(value)
+    return outcome
+
+
+class _Scope:
+    """One run of one graph: the whole run, or a nested one whose path is `path`."""
+
+    def __init__(
+        self, definition: Definition, path: str, oracle: Oracle, choices: Choices, outcome: Outcome, state: Any = None
+    ) -> None:
+        self.definition, self.path, self.oracle, self.choices, self.outcome = definition, path, oracle, choices, outcome
+        self.nest: Nest = find_nest(definition)
+        self.problems: set[Problem] = set()
+        spec = definition.state
+        self.initial = None if spec is None else spec.initial(state)
+        self.source = {e.index: e.source for e in definition.edges}
+        for region in self.nest.regions:
+            if region.cap_edge is not None and region.header is not None:  # a cap edge speaks for the whole loop
+                self.source[region.cap_edge] = region.header
+        self.back = {e: region.index for region in self.nest.regions for e in region.back_edges}
+        self.units = {region.index: self._ordered(region) for region in self.nest.regions}
+        self.feeders = {j.index: feeders_of(definition, self.nest, j, self.source) for j in definition.joins}
+
+    # ------------------------------------------------------------------ the shape of the graph
+
+    def _inside(self, ref: Any, region: Region) -> bool:
+        return isinstance(ref, int) and (ref in region.body or (region.index == ROOT and ref < 0))
+
+    def _unit(self, node: int, region: Region) -> tuple[str, int]:
+        """The node as a part of `region`: itself, or the loop directly inside `region` that it is in."""
+        inner = self.nest.region_of[node]
+        if inner == region.index:
+            return ("node", node)
+        while self.nest.regions[inner].parent != region.index:
+            inner = self.nest.regions[inner].parent
+        return ("loop", inner)
+
+    def _ordered(self, region: Region) -> list[tuple[str, int]]:
+        """The units of a region in topological order, ties by declaration; a loop is declared where its header is."""
+        units = {self._unit(node, region) for node in region.body}
+        before: dict[tuple[str, int], set[tuple[str, int]]] = {unit: set() for unit in units}
+        for edge in self.definition.edges:
+            source, target = self.source[edge.index], edge.target
+            if source not in region.body or target not in region.body or self.back.get(edge.index) == region.index:
+                continue
+            a, b = self._unit(int(source), region), self._unit(int(target), region)
+            if a != b:
+                before[b].add(a)
+
+        def declared(unit: tuple[str, int]) -> int:
+            if unit[0] == "node":
+                return unit[1]
+            header = self.nest.regions[unit[1]].header
+            assert header is not None
+            return header
+
+        ready = [(declared(u), u) for u in units if not before[u]]
+        heapq.heapify(ready)
+        order: list[tuple[str, int]] = []
+        while ready:
+            _, unit = heapq.heappop(ready)
+            order.append(unit)
+            for later in sorted(units):
+                if unit in before[later]:
+                    before[later].remove(unit)
+                    if not before[later]:
+                        heapq.heappush(ready, (declared(later), later))
+        assert len(order) == len(units), f"region {region.index} has a cycle that is no loop"
+        return order
+
+    def _place(self, node: int, vector: Vector, index: int) -> tuple[int, ...]:
+        """Where an activation stands in the canonical order."""
+        chain = [self.nest.regions[r] for r in reversed(self.nest.chain(self.nest.region_of[node]))]
+        out: list[int] = []
+        for depth, region in enumerate(chain):
+            out.append(self.units[region.index].index(self._unit(node, region)))
+            if depth < len(vector):
+                out.append(vector[depth])
+        return (*out, index)
+
+    # ------------------------------------------------------------------ the run and its loops
+
+    def run(self, value: Any) -> tuple[Any, dict[str, Any] | None, set[Problem]]:
+        settled: dict[int, Settled] = {}
+        for edge in self.definition.edges:
+            if edge.source == -1:
+                settled[edge.index] = Settled("taken", History(), value)
+        everything = self._pass(self.nest.regions[ROOT], (), settled, History())
+        output = None
+        into = [e for e in self.definition.edges if e.target == END_INDEX]
+        bound = self._bind(None, into, settled, ())
+        if not self.problems and everything is not None:
+            match bound:
+                case Bound():
+                    output = bound.value
+                case Broken():
+                    self._problem(type(bound.error).__name__, "END")
+                case Nothing():
+                    if not admits_none(self.definition.output):
+                        self._problem("NoResultError", "END")
+                case None:
+                    pass
+        state = self._final(everything)
+        return (None, None, self.problems) if self.problems else (output, state, self.problems)
+
+    def _final(self, everything: History | None) -> dict[str, Any] | None:
+        spec = self.definition.state
+        if everything is None or spec is None or self.initial is None:
+            return None
+        if conflict(spec, everything) is not None:
+            self._problem("StateConflictError", "END")
+            return None
+        return fold(spec, self.initial, everything)
+
+    def _loop(self, region: Region, outer: Vector, settled: dict[int, Settled]) -> History | None:
+        """One entry of a loop: all its iterations. Settles the edges that leave it. None: it never ends."""
+        entering = [e for e in self.definition.edges if self._enters(e, region)]
+        leaving = [e for e in self.definition.edges if self._leaves(e, region)]
+        given = {e.index: settled[e.index] for e in entering}
+        latest: dict[int, Settled] = {}
+        base = History()
+        for iteration in count():
+            if iteration:
+                given |= {e.index: Settled("skipped", base) for e in entering}
+            inside = dict(given)
+            vector = (*outer, iteration)
+            key = self._key(region.header, vector, None)
+            after = self._pass(region, vector, inside, base)
+            if after is None:
+                return None
+            base = after
+            exits = {e.index: inside[e.index] for e in leaving if e.index in inside and inside[e.index].how == "taken"}
+            again = {e: Settled(inside[e].how, base, inside[e].value) for e in region.back_edges}
+            if not any(edge.how == "taken" for edge in again.values()):
+                return self._ended(key, leaving, settled, base, latest | exits)
+            if any(self.definition.edges[e].exit != "latest" for e in exits):
+                return self._problem("ExitOvertakenError", key)
+            latest |= exits
+            if iteration + 1 == region.cap:
+                if region.cap_edge is None:
+                    return self._problem("LoopCapError", key)
+                into = [self.definition.edges[e] for e in region.back_edges]
+                bound = self._bind(self.definition.nodes[int(region.header or 0)], into, again, vector)
+                assert isinstance(bound, (Bound, Broken)), "a taken back edge is a value"
+                return self._ended(key, leaving, settled, base, {region.cap_edge: Settled("taken", base, bound)})
+            if self._disagree(base):
+                return self._problem("StateConflictError", key)
+            given = again
+        raise AssertionError("counting never ends")
+
+    def _ended(
+        self, key: str, leaving: list[EdgeDef], settled: dict[int, Settled], base: History, exits: dict[int, Settled]
+    ) -> History | None:
+        """The loop is over: what left it is released, knowing of all that ran in it."""
+        if self._disagree(base):
+            return self._problem("StateConflictError", key)
+        self.outcome.loops[key] = tuple(sorted(exits))
+        for edge in leaving:
+            found = exits.get(edge.index)
+            settled[edge.index] = Settled("skipped", base) if found is None else Settled("taken", base, found.value)
+        return base
+
+    def _disagree(self, history: History) -> bool:
+        return self.definition.state is not None and conflict(self.definition.state, history) is not None
+
+    def _enters(self, edge: EdgeDef, region: Region) -> bool:
+        return self._inside(edge.target, region) and not self._inside(self.source[edge.index], region)
+
+    def _leaves(self, edge: EdgeDef, region: Region) -> bool:
+        return self._inside(self.source[edge.index], region) and not self._inside(edge.target, region)
+
+    def _pass(self, region: Region, vector: Vector, settled: dict[int, Settled], base: History) -> History | None:
+        """One iteration of a region. Settles every edge out of its nodes; returns all that ran in it and before it.
+
+        None if it never settles, because something in it failed or waits for what did.
+        """
+        whole = True
+        everything = base
+        arrived = dict(settled)
+        for edge in arrived.values():
+            whole = whole and edge.how != "never"
+            everything |= edge.history
+        for kind, index in self.units[region.index]:
+            if kind == "node":
+                after = self._fire(self.definition.nodes[index], region, vector, arrived, settled, base)
+            else:
+                after = self._inner(self.nest.regions[index], vector, settled)
+            if after is None:
+                whole = False
+            else:
+                everything |= after
+        return everything if whole else None
+
+    def _inner(self, region: Region, vector: Vector, settled: dict[int, Settled]) -> History | None:
+        after = self._loop(region, vector, settled)
+        if after is None:
+            for edge in self.definition.edges:
+                if self._leaves(edge, region):
+                    settled[edge.index] = Settled("never", History())
+        return after
+
+    # ------------------------------------------------------------------ one node
+
+    def _fire(
+        self,
+        node: NodeDef,
+        region: Region,
+        vector: Vector,
+        arrived: Mapping[int, Settled],
+        settled: dict[int, Settled],
+        base: History,
+    ) -> History | None:
+        """Settles the edges out of a node. Returns what its outcome knows of; None if it has no outcome.
+
+        `arrived` is what was settled before this iteration: a header has no other inputs.
+        """
+        known = arrived if node.index == region.header else settled
+        into = [e for e in self.definition.edges if e.target == node.index and e.index in known]
+        key = self._key(node.index, vector, None)
+        bound = self._bind(node, into, known, vector)
+        if bound is None:
+            return self._settle(node, Settled("never", History()), settled)
+        history = base | bound.history
+        if key in self.choices.cut and self._may_be_cut(node):
+            self.outcome.records[key] = Record("cancelled")
+            return self._settle(node, Settled("skipped", history), settled)
+        if isinstance(bound, Nothing):
+            self.outcome.records[key] = Record("skipped")
+            return self._settle(node, Settled("skipped", history, lost=bound.lost), settled)
+        try:
+            if isinstance(bound, Broken):
+                raise bound.error
+            answer, history = self._body(node, key, vector, bound, history)
+            taken = self._routes(node, answer)
+        except Exception as error:  # whatever node code raises is the node's failure
+            return self._failed(node, key, bound, error, history, settled)
+        self.outcome.records[key].taken = tuple(sorted(taken))
+        return self._settle(node, Settled("skipped", history), settled, dict.fromkeys(taken, answer))
+
+    def _failed(
+        self, node: NodeDef, key: str, bound: Binding, error: Exception, history: History, settled: dict[int, Settled]
+    ) -> History | None:
+        value = bound.value if isinstance(bound, Bound) else None
+        name = type(error).__name__
+        handler = next((e for e in self._out(node) if e.kind == "error" and isinstance(error, e.errors)), None)
+        before = History(w for w in history if w.key != key and not w.key.startswith(f"{key}["))
+        if handler is not None:
+            failure = Failure(self._path(node), key, 1, name, str(error))
+            self.outcome.records[key] = Record("handled", value, None, name, (handler.index,))
+            return self._settle(node, Settled("skipped", before), settled, {handler.index: failure})
+        self.outcome.records[key] = Record("failed", value, None, name)
+        if self._may_be_cut(node):
+            return self._settle(node, Settled("skipped", before, lost=True), settled)
+        if isinstance(error, ScopeFailedError):
+            self.problems |= error.problems
+        else:
+            self._problem(name, key)
+        return self._settle(node, Settled("never", History()), settled)
+
+    def _settle(
+        self, node: NodeDef, otherwise: Settled, settled: dict[int, Settled], taken: Mapping[int, Any] | None = None
+    ) -> History | None:
+        for edge in self._out(node):
+            if taken and edge.index in taken:
+                settled[edge.index] = Settled("taken", otherwise.history, taken[edge.index])
+            else:
+                settled[edge.index] = otherwise
+        return None if otherwise.how == "never" else otherwise.history
+
+    def _body(self, node: NodeDef, key: str, vector: Vector, bound: Bound, history: History) -> tuple[Any, History]:
+        self._check(history)
+        if node.map is None:
+            answer = self._run_one(node, key, bound, history)
+            self.outcome.records[key] = Record("succeeded", bound.value, answer.value)
+            return answer.value, self._wrote(node, vector, key, -1, answer, history)
+        return self._map(node, key, vector, bound, history)
+
+    def _run_one(self, node: NodeDef, key: str, bound: Bound, history: History) -> Answer:
+        if isinstance(node.body, GraphBody):
+            inner = _Scope(node.body.graph.definition, key, self.oracle, self.choices, self.outcome)
+            output, _, problems = inner.run(bound.value)
+            if problems:
+                raise ScopeFailedError(problems)
+            return Answer(output)
+        seen = None if self.definition.state is None else fold(self.definition.state, self.initial or {}, history)
+        return self.oracle(Call(key, node.name, bound.value, seen))
+
+    def _wrote(self, node: NodeDef, vector: Vector, key: str, index: int, answer: Answer, history: History) -> History:
+        write = Write(self._place(node.index, vector, index), key, answer.updates, history)
+        return history | History([write])
+
+    def _map(self, node: NodeDef, key: str, vector: Vector, bound: Bound, history: History) -> tuple[Any, History]:
+        assert node.map is not None
+        results: dict[int, Any] = {}
+        after, failed = history, list[Exception]()
+        for index, item in enumerate(bound.value):
+            at = self._key(node.index, vector, index)
+            if at in self.choices.cut:
+                self.outcome.records[at] = Record("cancelled", item)
+                continue
+            try:
+                answer = self._run_one(node, at, Bound(item, history), history)
+            except Exception as error:  # an item's failure is its own
+                self.outcome.records[at] = Record("failed", item, None, type(error).__name__)
+                failed.append(error)
+                if node.map.on_error == "collect":
+                    results[index] = Failure(self._path(node), at, 1, type(error).__name__, str(error))
+                continue
+            self.outcome.records[at] = Record("succeeded", item, answer.value)
+            results[index] = answer.value
+            after |= self._wrote(node, vector, at, index, answer, history)
+        if failed and node.map.on_error == "fail" and key not in self.choices.maps:
+            raise failed[0]
+        winners = self.choices.maps.get(key, tuple(results))
+        output = [results[i] for i in winners]
+        self.outcome.records[key] = Record("succeeded", bound.value, output)
+        return output, after
+
+    def _check(self, history: History) -> None:
+        spec = self.definition.state
+        found = None if spec is None else conflict(spec, history)
+        if found is not None:
+            raise found
+
+    def _routes(self, node: NodeDef, value: Any) -> set[int]:
+        """The normal edges that a value takes. Raises NoRouteError if there are some but none matches."""
+        normal = [e for e in self._out(node) if e.kind == "normal"]
+        taken: set[int] = set()
+        groups: dict[int | None, list[EdgeDef]] = {}
+        for edge in normal:
+            groups.setdefault(edge.choice, []).append(edge)
+        for choice, edges in groups.items():
+            matching = [e.index for e in edges if e.when is not None and e.when.matches(value)]
+            if choice is not None:
+                matching = matching[:1]
+            if not matching:
+                matching = [e.index for e in edges if e.when is not None and e.when.kind == "otherwise"]
+            taken.update(matching)
+            taken.update(e.index for e in edges if e.when is None)
+        if normal and not taken:
+            raise NoRouteError(node.name, value, [])
+        return taken
+
+    def _out(self, node: NodeDef) -> list[EdgeDef]:
+        return [e for e in self.definition.edges if e.source == node.index and e.kind != "cap"]
+
+    # ------------------------------------------------------------------ the inputs of one node
+
+    def _bind(
+        self, node: NodeDef | None, into: list[EdgeDef], settled: Mapping[int, Settled], vector: Vector
+    ) -> Binding | None:
+        """What a node's in-edges make of it; None while one of them will never settle."""
+        winners: dict[int, tuple[int, ...]] = {}
+        decided: set[int] = set()
+        for join in self.definition.joins:
+            members = [m.edge for m in join.members if any(e.index == m.edge for e in into)]
+            if early_need(join) and members:
+                key = "END" if node is None else self._key(node.index, vector, None)
+                won = self.choices.joins.get(key)
+                if won is not None and set(won) <= set(members):
+                    winners[join.index] = won
+                    decided.update(members)
+        if any(settled[e.index].how == "never" and e.index not in decided for e in into):
+            return None
+        return bind(self.definition, node, into, settled, winners)
+
+    def _may_be_cut(self, node: NodeDef) -> bool:
+        """Whether an early join is all that the node works for: then its failure is that of a member."""
+        return any(node.index in found for found in self.feeders.values())
+
+    # ------------------------------------------------------------------ names
+
+    def _key(self, node: int | None, vector: Vector, index: int | None) -> str:
+        assert node is not None
+        return activation_key(self.path, self.definition.nodes[node].name, vector, index)
+
+    def _path(self, node: NodeDef) -> str:
+        return escape(node.name) if not self.path else f"{self.path}/{escape(node.name)}"
+
+    def _problem(self, error: str, where: str) -> None:
+        """Note why the scope has no result. (What waits for it is settled never, so this returns None to say so.)"""
+        at = where if not self.path or where.startswith(self.path) else f"{self.path}/{where}"
+        self.problems.add(Problem(error, at))

@@ -1,0 +1,203 @@
+"""Hypothesis strategies of random workflows. Tuned so that most of them compile; refuses nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+from hypothesis import strategies as st
+
+from tests.properties.workflows import Back, Link, Part, Spec, Test
+
+__all__ = ["specs"]
+
+Shape: TypeAlias = Literal["plain", "list"]
+
+
+@st.composite
+def specs(
+    draw: st.DrawFn, name: str = "w", *, size: int = 7, nested: bool = True, early: bool = False, failing: bool = True
+) -> Spec:
+    """A random workflow of 2 to `size` nodes. `early` makes some joins early ones; `failing` lets nodes fail."""
+    count = draw(st.integers(2, size))
+    pairs = _forward(draw, count)
+    backs = _backward(draw, count, pairs)
+    for node in range(count):
+        if not any(source == node for source, _ in pairs) and (
+            not any(source == node for source, _ in backs) or draw(st.booleans())
+        ):
+            pairs.append((node, -2))
+    if not any(target == -2 for _, target in pairs):
+        pairs.append((count - 1, -2))
+    pairs = sorted(set(pairs))
+    state = draw(st.booleans())
+    fails = failing and draw(st.integers(0, 2)) == 0
+    shapes = [_shape(draw, node, pairs, backs, early) for node in range(count)]
+    parts = [_part(draw, name, node, pairs, shapes[node], state, nested) for node in range(count)]
+    if fails:
+        parts = [replace(p, fails=draw(st.sampled_from([0, 0, 1, 3]))) if p.graph is None else p for p in parts]
+    _feed_maps(parts, pairs, backs)
+    into_end = sum(target == -2 for _, target in pairs)
+    end: Shape = "list" if into_end > 1 and draw(st.integers(0, 5)) else "plain"
+    links = [link for node in range(-1, count) for link in _links(draw, node, parts, end, pairs, backs)]
+    spec = Spec(name, tuple(parts), tuple(links), end=end, state=state, optional=draw(st.integers(0, 3)) > 0)
+    return _extras(draw, spec, backs, fails)
+
+
+def _forward(draw: st.DrawFn, count: int) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = [(-1, 0)]
+    for node in range(1, count):
+        sources = draw(st.lists(st.integers(max(-1, node - 3), node - 1), min_size=1, max_size=3, unique=True))
+        if sources != [-1] or draw(st.booleans()):
+            pairs += [(source, node) for source in sorted(sources)]
+        else:
+            pairs.append((node - 1, node))
+    return pairs
+
+
+def _reach(pairs: list[tuple[int, int]], start: int) -> set[int]:
+    found, work = {start}, [start]
+    while work:
+        here = work.pop()
+        more = [target for source, target in pairs if source == here and target not in found]
+        found.update(more)
+        work.extend(more)
+    return found
+
+
+def _backward(draw: st.DrawFn, count: int, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Edges against the order of declaration; most of them close a loop."""
+    closing = [(source, target) for target in range(count) for source in sorted(_reach(pairs, target)) if source >= 0]
+    backs: list[tuple[int, int]] = []
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+        if draw(st.integers(0, 7)):
+            back = draw(st.sampled_from(closing))
+        else:
+            source = draw(st.integers(0, count - 1))
+            back = (source, draw(st.integers(0, source)))
+        if back not in backs:
+            backs.append(back)
+    return backs
+
+
+def _shape(draw: st.DrawFn, node: int, pairs: list[tuple[int, int]], backs: list[tuple[int, int]], early: bool) -> Part:
+    ahead = sum(target == node for _, target in pairs)
+    again = sum(target == node for _, target in backs)
+    shapes: list[Literal["plain", "list", "named"]] = ["list", "list", "list", "named", "named", "plain"]
+    shape = draw(st.sampled_from(shapes)) if ahead > 1 else "plain"
+    part = Part("", shape=shape, again=draw(st.sampled_from(["list", "plain"])) if again > 1 else "plain")
+    if early and ahead > 1 and shape == "list":
+        part = replace(part, wait=draw(st.integers(1, ahead)))
+    return part
+
+
+def _part(
+    draw: st.DrawFn,
+    name: str,
+    node: int,
+    pairs: list[tuple[int, int]],
+    shape: Part,
+    state: bool,
+    nested: bool,
+) -> Part:
+    part = replace(shape, name=f"{name}{node}")
+    kind = draw(st.integers(0, 11))
+    if kind == 0 and part.shape != "named" and part.wait == 0 and all(s >= 0 for s, t in pairs if t == node):
+        on_error = draw(st.sampled_from(["fail", "collect", "skip"]))
+        part = replace(part, map=on_error)
+    elif kind == 1 and nested and part.shape != "named":
+        return replace(part, graph=draw(specs(f"{part.name}n", size=3, nested=False)))
+    elif kind == 2:
+        part = replace(part, sync=True)
+    writes: tuple[str, ...] = ()
+    if state:
+        writes = draw(st.sampled_from([(), ("log",), ("log",), ("mixed", "log"), ("log", "log"), ("last", "log")]))
+        if "last" in writes and draw(st.integers(0, 2)):
+            writes = ("log",)
+    return replace(part, writes=writes, sees=draw(st.integers(0, 3)) > 0)
+
+
+def _feed_maps(parts: list[Part], pairs: list[tuple[int, int]], backs: list[tuple[int, int]]) -> None:
+    """A map with plain in-edges takes lists, so what feeds it gives lists; what cannot makes it an ordinary node."""
+    for node, part in enumerate(parts):
+        if part.map is None:
+            continue
+        feeding = [s for s, t in (*pairs, *backs) if t == node and (part.shape == "plain" or (s, t) in backs)]
+        if any(s < 0 or parts[s].graph is not None or parts[s].map is not None for s in feeding):
+            parts[node] = replace(part, map=None)
+            continue
+        for source in feeding:
+            parts[source] = replace(parts[source], spread=True)
+
+
+def _links(
+    draw: st.DrawFn,
+    node: int,
+    parts: list[Part],
+    end: Shape,
+    pairs: list[tuple[int, int]],
+    backs: list[tuple[int, int]],
+) -> list[Link]:
+    """The links out of one node, with conditions that leave somewhere to go in most cases."""
+    ahead = [target for source, target in pairs if source == node]
+    again = [target for source, target in backs if source == node]
+    links = [Link(node, target) for target in ahead]
+    links += [Link(node, target, cap=draw(st.sampled_from([None, 2, 3, 4, 1]))) for target in again]
+    if node < 0 or len(links) < 2:
+        return links
+    number = len(links)
+    style = draw(
+        st.sampled_from(["split", "literal", "route", "some"] if again else ["all", "all", "split", "some", "route"])
+    )
+    if parts[node].spread or parts[node].graph or parts[node].map:
+        style = {"literal": "split", "route": "split"}.get(style, style)
+    tests: list[Test] = [None] * number
+    if style == "split":
+        owner = draw(st.lists(st.integers(0, number - 1), min_size=6, max_size=6))
+        tests = [tuple(r for r in range(6) if owner[r] == i) for i in range(number)]
+    elif style in ("literal", "route"):
+        tests = [*range(number - 1), "otherwise"]
+    elif style == "some":
+        tests = [tuple(draw(st.lists(st.integers(0, 5), max_size=4, unique=True))) for _ in range(number)]
+        tests[draw(st.integers(0, number - 1))] = "otherwise"
+        if not again and draw(st.booleans()):
+            tests[0] = None
+    links = [replace(link, when=test) for link, test in zip(links, tests, strict=True)]
+    if style == "route" and all(_takes_plain(parts, end, link) for link in links):
+        links = [replace(link, route=True, cap=None) for link in links]
+    return links
+
+
+def _takes_plain(parts: list[Part], end: Shape, link: Link) -> bool:
+    if link.target == -2:
+        return end == "plain"
+    part = parts[link.target]
+    return (part.shape if link.source < link.target else part.again) == "plain"
+
+
+def _extras(draw: st.DrawFn, spec: Spec, backs: list[tuple[int, int]], fails: bool) -> Spec:
+    """Loop settings, landing nodes at caps, edges that may be overtaken, and handlers of failures."""
+    parts, links = list(spec.parts), list(spec.links)
+    loops: list[Back] = []
+    errors: list[tuple[int, int]] = []
+    for source, target in backs:
+        whole = [(k.source, k.target) for k in links]
+        if source in _reach(whole, target) and draw(st.integers(0, 2)) == 0:
+            landing = len(parts)
+            parts.append(Part(f"{spec.name}cap{landing}"))
+            links.append(Link(landing, -2))
+            loops.append(Back((target, source), cap=draw(st.integers(1, 4)), on_cap=landing))
+            links = [replace(k, cap=None) if k.target <= k.source and k.target != -2 else k for k in links]
+            break
+    if fails:
+        for node in range(len(spec.parts)):
+            if draw(st.integers(0, 2)) == 0 and any(p.fails for p in (parts[node],)):
+                handler = len(parts)
+                parts.append(Part(f"{spec.name}err{handler}"))
+                errors.append((node, handler))
+                later = [t for s, t in ((k.source, k.target) for k in links) if s == node and t != -2]
+                goal = later[0] if later and parts[later[0]].shape == "plain" and draw(st.booleans()) else -2
+                links.append(Link(handler, goal))
+    if backs and draw(st.integers(0, 3)) == 0:
+        links = [replace(k, exit="latest") if not k.route and draw(st.integers(0, 2)) == 0 else k for k in links]
+    return replace(spec, parts=tuple(parts), links=tuple(links), loops=tuple(loops), errors=tuple(errors))
