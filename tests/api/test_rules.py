@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,15 @@ def test_imports_run_downward_only() -> None:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_module_of_the_engine_is_either_pure_by_contract_or_on_the_schedulers_side() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {contract["id"]: contract for contract in settings["tool"]["importlinter"]["contracts"]}
+    pure = {name.rpartition(".")[2] for name in contracts["pure"]["source_modules"] if ".engine." in name}
+    modules = {path.stem for path in (ROOT / "loomgraph" / "engine").glob("*.py")} - {"__init__"}
+    assert modules - pure == {"attempts", "journal", "limits", "scheduler"}
+    assert pure <= modules
 
 
 def _depth(node: ast.AST) -> int:
