@@ -96,13 +96,14 @@ class _NodeEvent(_Event):
 
 
 class RunStarted(_Event):
-    """A run began: of which graph (name and fingerprint), with which input."""
+    """A run began: of which graph (name and fingerprint), with which input; `taken` are the edges out of START."""
 
     kind: Literal["RunStarted"] = "RunStarted"
     version: int = VERSION
     graph: str
     fingerprint: str
     input: Any = None
+    taken: tuple[int, ...] = ()
 
 
 class RunSucceeded(_Event):
@@ -223,11 +224,15 @@ class LoopCapReached(_NodeEvent):
 
 
 class ScopeStarted(_NodeEvent):
-    """A node ran a graph of its own with ctx.run; `key` is the new scope's path."""
+    """A graph began inside a node: its body (then `input` is the node's own), or one it ran with ctx.run.
+
+    `key` is the new scope's path, `taken` the edges out of its START.
+    """
 
     kind: Literal["ScopeStarted"] = "ScopeStarted"
     graph: str
     fingerprint: str
+    taken: tuple[int, ...] = ()
     input: Any = None
 
 

@@ -93,7 +93,8 @@ class Attempts:
     def _report(self, activation: Activation, program: Program, value: Any, context: Any, cached: bool) -> None:
         """Check the output, choose the edges, tell the machine. Refusals fail the activation without retry."""
         scheduler = self._scheduler
-        error: Any = program.refusal(activation.path, value)
+        detail = program.check(value)
+        error: Any = None if detail is None else program.refusal(activation.path, value, detail)
         taken: tuple[int, ...] = ()
         updates: tuple[tuple[str, Any], ...] = ()
         if error is None:
@@ -134,7 +135,7 @@ class Attempts:
             if found is not _ABSENT:
                 return found, True
         value = await self._timed(activation, program, context)
-        if store is not None and program.cache is not None and program.refusal(activation.path, value) is None:
+        if store is not None and program.cache is not None and program.check(value) is None:
             store[key] = (self._monotonic(), own(value))
             store.move_to_end(key)
             while len(store) > program.cache.size:

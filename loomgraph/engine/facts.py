@@ -14,7 +14,7 @@ Entry = tuple[float, Any, Any, tuple[Any, ...]]
 """(time, event class, activation or scope or None, the event's own fields in the order of FIELDS)."""
 
 FIELDS: dict[Any, tuple[str, ...]] = {
-    events.RunStarted: ("graph", "fingerprint", "input"),
+    events.RunStarted: ("graph", "fingerprint", "input", "taken"),
     events.RunSucceeded: ("output",),
     events.RunFailed: ("error", "message", "failures"),
     events.RunCancelled: ("reason",),
@@ -30,7 +30,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.IterationStarted: ("iteration",),
     events.LoopEnded: ("iterations", "exits"),
     events.LoopCapReached: ("cap", "handled"),
-    events.ScopeStarted: ("graph", "fingerprint", "input"),
+    events.ScopeStarted: ("graph", "fingerprint", "taken", "input"),
     events.ScopeEnded: ("output", "failures"),
     events.Emitted: ("data",),
 }

@@ -17,6 +17,7 @@ from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Fa
 from loomgraph.engine.maps import MapRun
 from loomgraph.engine.scope import Scope, failure_of
 from loomgraph.errors import (
+    Failure,
     MapInputError,
     NoResultError,
     ScopeCancelledError,
@@ -50,6 +51,7 @@ class Machine:
         self.limit = limit
         self.on_failure = on_failure
         self.count = 0
+        self.index: dict[str, Activation] | None = None
         self.commands: deque[Command] = deque()
         self.facts: list[Fact] = []
 
@@ -69,6 +71,8 @@ class Machine:
         path, node_path = parent.scope.child_path(parent)
         scope = Scope(self, plan, parent, path, node_path, initial or {})
         parent.child = scope
+        graph = parent.scope.plan.graphs[parent.node]
+        self.facts.append((ScopeStarted, scope, (graph.definition.name, graph.fingerprint, taken, None)))
         scope.begin(value, taken)
         scope.conclude()
         return scope
@@ -86,7 +90,7 @@ class Machine:
         """Begin a graph that node code runs with ctx.run; its end is an `Ended` command."""
         path, node_path = parent.scope.named_path(parent, key)
         scope = Scope(self, plan, parent, path, node_path, initial or {})
-        self.facts.append((ScopeStarted, scope, (plan.definition.name, fingerprint, value)))
+        self.facts.append((ScopeStarted, scope, (plan.definition.name, fingerprint, taken, value)))
         scope.begin(value, taken)
         scope.conclude()
         return scope
@@ -119,8 +123,10 @@ class Machine:
     # ------------------------------------------------------------------ starting
 
     def admit(self, activation: Activation) -> bool:
-        """Count an activation against the run's total cap; past it, the scope fails."""
+        """Count an activation against the run's total cap; past it, the scope fails. A fold also finds it by key."""
         self.count += 1
+        if self.index is not None:
+            self.index[activation.key] = activation
         if self.count > self.limit:
             activation.scope.limit_reached(activation, self.limit)
             return False
@@ -199,11 +205,21 @@ class Machine:
         self._item_settled(owner, run)
         return True
 
-    def failed(self, activation: Activation, troubles: list[Trouble], taken: tuple[int, ...]) -> bool:
-        """An activation failed after its attempts; `taken` has the on_error edge that takes it, if one does."""
+    def failed(
+        self,
+        activation: Activation,
+        troubles: list[Trouble],
+        taken: tuple[int, ...],
+        failure: Failure | None = None,
+    ) -> bool:
+        """An activation failed after its attempts; `taken` has the on_error edge that takes it, if one does.
+
+        `failure` is what the log says of it, in a fold. False if nobody waits for it any more.
+        """
         if activation.dead:
             return False
-        failure = failure_of(activation, troubles[0][1])
+        if failure is None:
+            failure = failure_of(activation, troubles[0][1])
         self.facts.append((NodeFailed, activation, (activation.attempt, failure, taken)))
         scope = activation.scope
         owner = activation.owner

@@ -76,10 +76,9 @@ class Program:
             arguments[self.context] = context
         return fn(**arguments)
 
-    def refusal(self, path: str, value: Any) -> OutputRefusedError | None:
-        """Why this output may not leave the node, if so."""
-        detail = self.check(value)
-        return None if detail is None else OutputRefusedError(path, describe_type(self.output), value, detail)
+    def refusal(self, path: str, value: Any, detail: str) -> OutputRefusedError:
+        """The error for an output that `check` refused with `detail`."""
+        return OutputRefusedError(path, describe_type(self.output), value, detail)
 
 
 def programs(plan: Plan) -> list[Program]:

@@ -261,6 +261,8 @@ class Scope:
         self.status[node] = RUNNING
         self.running[node] = activation
         self.inflight += 1
+        if self.machine.index is not None:
+            self.machine.index[activation.key] = activation
         self.machine.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
 
     def skip(self, node: int) -> None:

@@ -102,9 +102,16 @@ class Run:
     async def execute(self) -> RunResult[Any]:
         """Drive the run to its end. Raises what `loomgraph.errors.RunError` describes; never a group of one."""
         definition = self.compiled.definition
-        self.journal.add(RunStarted, None, (definition.name, self.compiled.fingerprint, self.value))
+        taken: tuple[int, ...] = ()
+        refused: ActivationError | None = None
         try:
             taken = choose(self.compiled.plan, -1, self.value)
+        except ActivationError as error:
+            refused = error
+        self.journal.add(RunStarted, None, (definition.name, self.compiled.fingerprint, self.value, taken))
+        try:
+            if refused is not None:
+                raise refused
             return self._settle(await self._drive(taken))
         except RunError:
             raise

@@ -1,0 +1,183 @@
+"""A log folded back into the machine that wrote it, so that a run goes on where it stopped. Calls no user code. Pure.
+
+What the log says happened is told to a fresh machine, in order; what the machine derives from it again (skips,
+iterations, decisions) is not read but recomputed. An unhandled failure is not applied, so its activation is simply
+unfinished: going on gives it a new attempt with a fresh retry budget. What remains at the end is what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loomgraph.compile.plan import Plan
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed
+from loomgraph.engine.machine import Command, Machine
+from loomgraph.engine.scope import Scope
+from loomgraph.errors import Failure, LogMismatchError, RecordedError
+from loomgraph.events import (
+    AttemptFailed,
+    NodeFailed,
+    NodeStarted,
+    NodeSucceeded,
+    ScopeStarted,
+)
+
+__all__ = ["Fold", "Past"]
+
+Past = tuple[Any, str, tuple[Any, ...]]
+"""(event class, key, the event's own fields in the order of `facts.FIELDS`): one entry of a log, as read."""
+
+_ABSENT: Any = object()
+
+
+class Fold:
+    """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
+
+    `decode` turns a recorded output into a live value, given the activation it belongs to; a container's output is
+    not recorded and not decoded, for it follows from its parts.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        initial: Callable[[Plan, Any], dict[str, Any]],
+        decode: Callable[[Activation, Any], Any],
+    ) -> None:
+        self.machine = machine
+        self.root: Scope | None = None
+        self.started: set[Activation] = set()
+        self.named: dict[str, list[Past]] = {}
+        self._initial = initial
+        self._decode = decode
+        self._index: dict[str, Activation] = {}
+        self._pending: list[Command] = []
+        self._values: dict[Activation, Any] = {}
+        machine.index = self._index
+
+    def open(self, plan: Plan, value: Any, taken: tuple[int, ...], fields: dict[str, Any]) -> Scope:
+        """The run's beginning."""
+        self.root = self.machine.open(plan, value, taken, fields)
+        self._drain()
+        return self.root
+
+    def apply(self, past: Past) -> None:
+        """One event after RunStarted. Raises LogMismatchError if it names what this graph does not have."""
+        kind, key, values = past
+        named = _named_scope(key)
+        if named is not None:
+            self.named.setdefault(named, []).append(past)
+            return
+        if kind is ScopeStarted:
+            self._enter(key, values[2])
+        elif kind is NodeStarted:
+            activation = self._find(key)
+            activation.attempt = values[0]
+            self.started.add(activation)
+        elif kind is AttemptFailed:
+            self._again(self._find(key), values[0])
+        elif kind is NodeSucceeded:
+            self._succeeded(self._find(key), values)
+        elif kind is NodeFailed:
+            self._failed(self._find(key), values)
+        else:
+            return  # derived from the others, or about the process that wrote it
+        self._drain()
+
+    def finish(self) -> list[Command]:
+        """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
+        left: list[Command] = []
+        for command in self._pending:
+            if isinstance(command, Ended) or (not isinstance(command, Cancel) and self._open(command)):
+                left.append(command)
+        self.machine.index = None
+        self.machine.facts.clear()
+        self.machine.commands.extend(left)
+        return left
+
+    # ------------------------------------------------------------------ events
+
+    def _find(self, key: str) -> Activation:
+        found = self._index.get(key)
+        if found is None:
+            raise LogMismatchError(self.machine.run_id, key)
+        return found
+
+    def _enter(self, key: str, taken: tuple[int, ...]) -> None:
+        base, _, again = key.rpartition("!")
+        activation = self._find(base if base and again.isdigit() else key)
+        graph = activation.scope.plan.graphs[activation.node]
+        if graph is None:
+            raise LogMismatchError(self.machine.run_id, key)
+        self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
+
+    def _again(self, activation: Activation, attempt: int) -> None:
+        if activation.child is not None:
+            self.machine.abandon(activation.child, "a new attempt follows")
+            activation.child = None
+        activation.attempt = attempt + 1
+
+    def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> None:
+        _, output, taken, updates, cached = values
+        known = self._values.pop(activation, _ABSENT)
+        value = self._decode(activation, output) if known is _ABSENT else known
+        self.machine.succeeded(activation, value, taken, updates, cached)
+
+    def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
+        _, failure, taken = values
+        if not taken and not self._settled_anyway(activation):
+            return  # unhandled: to be tried again
+        if activation.child is not None and not activation.child.ended:
+            self.machine.abandon(activation.child, "it failed")
+        if activation.map is not None:
+            for item in list(activation.map.live.values()):
+                self.machine.kill(item, "the map failed")
+        error: Failure = failure
+        self.machine.failed(activation, [(error, RecordedError(error))], taken, error)
+
+    def _settled_anyway(self, activation: Activation) -> bool:
+        """Whether a failure without an on_error edge was taken by its map, or by an early join it only feeds."""
+        if activation.owner is not None:
+            run = activation.owner.map
+            assert run is not None
+            return bool(run.need) or run.spec.on_error != "fail"
+        scope = activation.scope
+        return any(
+            join.need and activation.node in join.feeders and not scope.joins[join.index].decided
+            for join in scope.plan.joins
+        )
+
+    # ------------------------------------------------------------------ commands
+
+    def _drain(self) -> None:
+        commands = self.machine.commands
+        while commands:
+            command = commands.popleft()
+            if isinstance(command, Completed):
+                self._values[command.activation] = command.value
+            self._pending.append(command)
+        self.machine.facts.clear()
+
+    def _open(self, command: Activation | Completed | Failed) -> bool:
+        """Whether nothing in the log answered the command."""
+        activation = command if isinstance(command, Activation) else command.activation
+        if activation.dead or activation.scope.ended:
+            return False
+        if isinstance(command, Activation) and activation.child is not None:
+            return False  # its graph goes on from within
+        owner = activation.owner
+        if owner is not None:
+            run = owner.map
+            assert run is not None
+            assert activation.index is not None
+            return run.live.get(activation.index) is activation
+        return activation.scope.running.get(activation.node) is activation
+
+
+def _named_scope(key: str) -> str | None:
+    """The path of the outermost graph run with ctx.run that a key lies in."""
+    at = key.find("/@")
+    if at < 0:
+        return None
+    end = key.find("/", at + 2)
+    return key if end < 0 else key[:end]

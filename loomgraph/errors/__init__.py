@@ -1,0 +1,125 @@
+"""Every exception loomgraph raises on purpose: one tree, one branch per decision a caller can make.
+
+    LoomgraphError
+    ├── DefinitionError             a builder call that cannot mean anything; fix the call
+    ├── CompileError                the graph is unsound; `.findings` lists everything at once
+    ├── ValueRefusedError           a value may not enter or leave here
+    │   ├── InputRefusedError           the run's input is not of the declared type
+    │   ├── OutputRefusedError          a node or a run produced something its annotation forbids
+    │   └── CopyRefusedError            a value cannot be copied, so nodes could not be isolated
+    ├── ActivationError             why one activation failed, when the engine itself says so
+    │   ├── AmbiguousInputError         two alternatives of one input were taken in one pass
+    │   ├── JoinIncompleteError         a required member of a join was skipped while another was taken
+    │   ├── QuorumError                 an early join or map cannot reach its quorum any more
+    │   ├── MapInputError               a map was given something that is not a list
+    │   ├── ScopeCancelledError         a graph run with ctx.run was cancelled from outside
+    │   ├── NoRouteError                no edge out of a conditional node matched
+    │   ├── ConditionError              a `when` predicate raised
+    │   ├── CacheKeyError               a cached node's input has no JSON form to compare by
+    │   ├── StrayCancellationError      node code let out a cancellation that nobody asked for
+    │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
+    │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
+    ├── LogMismatchError            a log names what the graph does not have
+    ├── RecordedError               a failure read back from a log, standing for the exception of then
+    └── RunError                    a run ended without a result; carries `.run_id` and what finished
+        ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
+        ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
+        ├── ExitOvertakenError          a loop was left and repeated in the same iteration
+        ├── ActivationLimitError        the run's total cap was reached
+        ├── NoResultError               the run ended and END was never reached
+        ├── RunCancelledError           somebody cancelled the run
+        └── DeadlineError               the run exceeded its deadline
+
+Errors take typed arguments and build their own sentence: what is wrong, by name, then what to do.
+One branch a file. Nothing here imports more of loomgraph, and no message shows more than 200 characters of a value.
+"""
+
+from __future__ import annotations
+
+from loomgraph.errors.activation import (
+    ActivationError,
+    AmbiguousInputError,
+    CacheKeyError,
+    ConditionError,
+    JoinIncompleteError,
+    MapInputError,
+    NodeTimeoutError,
+    NoRouteError,
+    QuorumError,
+    ReducerError,
+    ScopeCancelledError,
+    StateConflictError,
+    StateError,
+    StateFieldError,
+    StateTypeError,
+    StrayCancellationError,
+)
+from loomgraph.errors.base import (
+    CompileError,
+    DefinitionError,
+    Failure,
+    Finding,
+    LoomgraphError,
+    brief,
+    names,
+)
+from loomgraph.errors.log import (
+    LogMismatchError,
+    RecordedError,
+)
+from loomgraph.errors.run import (
+    ActivationLimitError,
+    DeadlineError,
+    ExitOvertakenError,
+    LoopCapError,
+    NodeFailedError,
+    NoResultError,
+    RunCancelledError,
+    RunError,
+)
+from loomgraph.errors.values import (
+    CopyRefusedError,
+    InputRefusedError,
+    OutputRefusedError,
+    ValueRefusedError,
+)
+
+__all__ = [
+    "ActivationError",
+    "ActivationLimitError",
+    "AmbiguousInputError",
+    "CacheKeyError",
+    "CompileError",
+    "ConditionError",
+    "CopyRefusedError",
+    "DeadlineError",
+    "DefinitionError",
+    "ExitOvertakenError",
+    "Failure",
+    "Finding",
+    "InputRefusedError",
+    "JoinIncompleteError",
+    "LogMismatchError",
+    "LoomgraphError",
+    "LoopCapError",
+    "MapInputError",
+    "NoResultError",
+    "NoRouteError",
+    "NodeFailedError",
+    "NodeTimeoutError",
+    "OutputRefusedError",
+    "QuorumError",
+    "RecordedError",
+    "ReducerError",
+    "RunCancelledError",
+    "RunError",
+    "ScopeCancelledError",
+    "StateConflictError",
+    "StateError",
+    "StateFieldError",
+    "StateTypeError",
+    "StrayCancellationError",
+    "ValueRefusedError",
+    "brief",
+    "names",
+]

@@ -1,0 +1,46 @@
+"""A value may not pass here; nothing is coerced and nothing is dropped."""
+
+from __future__ import annotations
+
+from loomgraph.errors.base import LoomgraphError, brief
+
+__all__ = [
+    "CopyRefusedError",
+    "InputRefusedError",
+    "OutputRefusedError",
+    "ValueRefusedError",
+]
+
+
+class ValueRefusedError(LoomgraphError):
+    """A value may not pass here; nothing was coerced and nothing was dropped."""
+
+
+class InputRefusedError(ValueRefusedError):
+    """The value given to a run is not of the graph's input type. Nothing ran."""
+
+    def __init__(self, graph: str, expected: str, value: object, detail: str) -> None:
+        super().__init__(
+            f"graph '{graph}' takes {expected}, not {brief(value)}: {detail}. "
+            f"Pass a value of that type; loomgraph converts nothing silently."
+        )
+
+
+class OutputRefusedError(ValueRefusedError):
+    """What a node returned is not of its declared output type."""
+
+    def __init__(self, node: str, expected: str, value: object, detail: str) -> None:
+        super().__init__(
+            f"node '{node}' is declared to return {expected} but returned {brief(value)}: {detail}. "
+            f"Return what the annotation says, or change the annotation."
+        )
+
+
+class CopyRefusedError(ValueRefusedError):
+    """A value cannot be copied, so a node that mutates it would change it for others too."""
+
+    def __init__(self, value: object, cause: str) -> None:
+        super().__init__(
+            f"a {type(value).__name__} cannot be copied ({cause}), so it cannot travel along an edge. "
+            f"Pass plain data along edges, and live objects (clients, locks, handles) with deps=."
+        )
