@@ -80,7 +80,7 @@ def node_path(key: str) -> tuple[str, ...]:
 class _Event(BaseModel):
     """What every event has: the run, its place in the run's log (0-based), and when (seconds since the epoch)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     run_id: str
     seq: int

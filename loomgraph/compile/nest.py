@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import networkx as nx
-
 from loomgraph.graph.definition import Definition, EdgeDef, LoopDef
 from loomgraph.graph.refs import Ref
 
@@ -93,6 +91,8 @@ class Nest:
 
     def cycle(self, region: Region, definition: Definition) -> list[int]:
         """The nodes of a shortest way round a loop, header first."""
+        import networkx as nx  # 0.08 s to import, and only compile() and a reached cap need it
+
         header = region.header
         assert header is not None
         graph: nx.DiGraph[int] = nx.DiGraph()
@@ -132,6 +132,8 @@ def find_nest(definition: Definition) -> Nest:
 
 def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[EdgeDef]]]:
     """The strongly connected components that hold a cycle, each with its internal edges, by first node."""
+    import networkx as nx
+
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_edges_from((e.source, e.target) for e in edges)
     label: dict[Ref, int] = {}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import networkx as nx
-
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.graph.definition import Definition
 
@@ -25,6 +23,8 @@ class Order:
 
 def canonical_order(definition: Definition, nest: Nest, src: list[int], dst: list[int], back_of: list[int]) -> Order:
     """The position of every unit. Raises networkx.NetworkXUnfeasible if an included node depends on its own loop."""
+    import networkx as nx
+
     count = len(definition.nodes)
     order = Order([0] * (count + 1), [0] * len(nest.regions))
     graphs: list[nx.DiGraph[tuple[int, int]]] = [nx.DiGraph() for _ in nest.regions]

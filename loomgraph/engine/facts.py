@@ -8,7 +8,7 @@ from loomgraph import events
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.events import Event
 
-__all__ = ["Entry", "event_of"]
+__all__ = ["FIELDS", "Entry", "event_of", "key_of"]
 
 Entry = tuple[float, Any, Any, tuple[Any, ...]]
 """(time, event class, activation or scope or None, the event's own fields in the order of FIELDS)."""
@@ -34,6 +34,14 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.ScopeEnded: ("output", "failures"),
     events.Emitted: ("data",),
 }
+
+
+def key_of(subject: Any) -> str:
+    """The key an entry is about: an activation's, a scope's path, "" for the run itself."""
+    if subject is None:
+        return ""
+    key: str = subject.key if isinstance(subject, Activation) else subject.path
+    return key
 
 
 def event_of(run_id: str, seq: int, entry: Entry) -> Event:

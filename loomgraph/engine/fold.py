@@ -86,10 +86,7 @@ class Fold:
 
     def finish(self) -> list[Command]:
         """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
-        left: list[Command] = []
-        for command in self._pending:
-            if isinstance(command, Ended) or (not isinstance(command, Cancel) and self._open(command)):
-                left.append(command)
+        left = [c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))]
         self.machine.index = None
         self.machine.facts.clear()
         self.machine.commands.extend(left)

@@ -227,7 +227,7 @@ class Machine:
             run = owner.map
             assert run is not None
             assert activation.index is not None
-            run.failed(activation.index, (troubles[0][0], troubles[0][1]))
+            run.failed(activation.index, failure, troubles)
             self._item_settled(owner, run)
         elif taken or early.tolerates(scope, activation, failure):
             scope.finish(activation, taken, failure, activation.view)

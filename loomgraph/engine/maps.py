@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.engine.activation import Activation, Trouble
-from loomgraph.errors import QuorumError
+from loomgraph.errors import Failure, QuorumError
 from loomgraph.graph.policy import MapSpec, Quorum
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class MapRun:
         self.won += 1
         self._settle(index)
 
-    def failed(self, index: int, trouble: Trouble) -> None:
-        """An item failed and nothing else takes it."""
-        self.troubles.append(trouble)
+    def failed(self, index: int, failure: Failure, troubles: list[Trouble]) -> None:
+        """An item failed, as `failure` says; `troubles` are the activations inside it that did."""
+        self.troubles.extend(troubles)
         if self.spec.on_error == "collect" and not self.need:
-            self.results[index] = trouble[0]
+            self.results[index] = failure
         self._settle(index)
 
     def _settle(self, index: int) -> None:

@@ -50,8 +50,10 @@ def _again(scope: Scope, region: int) -> None:
             return
     back = scope.back[region]
     scope.iters[region] += 1
+    scope.vectors[region] = vector = (*scope.vectors[region][:-1], scope.iters[region])
     for inner in plan.inner:
         scope.iters[inner] = 0
+        scope.vectors[inner] = vector + (0,) * (len(scope.plan.regions[inner].path) - len(vector))
         scope.back[inner], scope.hold[inner] = [], {}
         scope.open[inner], scope.over[inner] = scope.plan.regions[inner].units, False
     scope.open[region] = plan.units
@@ -66,7 +68,7 @@ def _again(scope: Scope, region: int) -> None:
             scope.seen[node] = scope.state.at(view, scope.plan.regions[scope.plan.region_of[node]].depth)
     early.reset(scope, plan)
     subject = _subject(scope, region)
-    scope.machine.facts.append((IterationStarted, subject, (scope.vector(region),)))
+    scope.machine.facts.append((IterationStarted, subject, (vector,)))
     scope.got[plan.header] = back
     scope.todo.append(plan.header)
     scope.todo.extend(plan.barren)

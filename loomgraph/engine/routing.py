@@ -19,28 +19,27 @@ def choose(plan: Plan, node: int, value: Any) -> tuple[int, ...]:
     out = plan.start_edges if node < 0 else plan.out_normal[node]
     if node >= 0 and plan.always[node]:
         return out
-    edges = [plan.definition.edges[e] for e in out]
-    matched: dict[int, bool] = {}
-    chosen: set[int] = set()  # the choice groups (None: the ungrouped conditions) that have a match
-    groups: set[int | None] = set()
-    for edge in edges:
+    edges = plan.definition.edges
+    taken: list[int] = []
+    spare: list[EdgeDef] = []
+    groups: list[int | None] = []  # the choice groups (None: the ungrouped conditions) that have a match
+    for e in out:
+        edge = edges[e]
         when = edge.when
         if when is None:
-            matched[edge.index] = True
-        elif when.kind != "otherwise":
-            late = edge.choice is not None and edge.choice in chosen
-            matched[edge.index] = taken = not late and _test(plan, edge, value)
-            if taken:
-                groups.add(edge.choice)
-                if edge.choice is not None:
-                    chosen.add(edge.choice)
-    for edge in edges:
-        if edge.when is not None and edge.when.kind == "otherwise":
-            matched[edge.index] = edge.choice not in groups
-    taken_edges = tuple(e for e in out if matched[e])
+            taken.append(e)
+        elif when.kind == "otherwise":
+            spare.append(edge)
+        elif (edge.choice is None or edge.choice not in groups) and _test(plan, edge, value):
+            taken.append(e)
+            groups.append(edge.choice)
+    taken.extend(edge.index for edge in spare if edge.choice not in groups)
+    if spare:
+        taken.sort()  # edges are in the order of their declaration
+    taken_edges = tuple(taken)
     if out and not taken_edges:
         name = "START" if node < 0 else plan.names[node]
-        raise NoRouteError(name, value, [edge.when.label for edge in edges if edge.when is not None])
+        raise NoRouteError(name, value, [when.label for e in out if (when := edges[e].when) is not None])
     return taken_edges
 
 

@@ -60,6 +60,7 @@ class Scope:
         "status",
         "stopping",
         "todo",
+        "vectors",
         "waiter",
     )
 
@@ -86,6 +87,7 @@ class Scope:
         self.open = [r.units for r in plan.regions]
         self.over = [False] * len(plan.regions)
         self.iters = [0] * len(plan.regions)
+        self.vectors: list[tuple[int, ...]] = [(0,) * len(r.path) if i else () for i, r in enumerate(plan.regions)]
         self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
         self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in plan.regions]
         self.joins = early.fresh(plan)
@@ -106,8 +108,9 @@ class Scope:
         """Settle the edges out of START."""
         self.input = value
         view = None if self.state is None else self.state.start
+        into = taken if len(taken) < 8 else frozenset(taken)
         for e in self.plan.start_edges:
-            self.settle(e, e in taken, value, view)
+            self.settle(e, e in into, value, view)
         self.drain()
 
     def finish(self, activation: Activation, taken: tuple[int, ...], value: Any, view: View | None) -> None:
@@ -139,11 +142,12 @@ class Scope:
         plan = self.plan
         leaves, back_of = plan.leaves, plan.back_of
         region = plan.region_of[node]
+        into = taken if len(taken) < 8 else frozenset(taken)
         for e in plan.out_normal[node] + plan.out_error[node] if plan.out_error[node] else plan.out_normal[node]:
             if region and (leaves[e] or back_of[e] >= 0):
-                self.leave(e, e in taken, value, 0, None)
+                self.leave(e, e in into, value, 0, None)
             else:
-                self.settle(e, e in taken, value, view)
+                self.settle(e, e in into, value, view)
         if region and self.state is not None and view is not None:
             self.state.saw(region, view)
         self.unit_done(region)
@@ -238,7 +242,7 @@ class Scope:
 
     def vector(self, region: int) -> tuple[int, ...]:
         """The iterations of the loops around a region, outermost first."""
-        return tuple([self.iters[r] for r in self.plan.regions[region].path]) if region else ()
+        return self.vectors[region]
 
     def fire(self, node: int, value: Any, view: View | None) -> None:
         """Hand out an activation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import types
 import typing
 from collections.abc import Callable
@@ -70,13 +71,19 @@ def _is_instance(value: object, tp: Any) -> bool:
         return any(type(value) is type(arm) and value == arm for arm in typing.get_args(tp))
     if origin is typing.Annotated:
         return _is_instance(value, typing.get_args(tp)[0])
-    from pydantic import TypeAdapter  # only generics such as list[int] come here
-
     try:
-        TypeAdapter(tp).validate_python(value, strict=True)
+        _adapter(tp).validate_python(value, strict=True)
     except ValueError:
         return False
     return True
+
+
+@functools.lru_cache(maxsize=512)
+def _adapter(tp: Any) -> Any:
+    """What checks a generic such as list[int]; building one takes far longer than using it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(tp)
 
 
 def _predicate_label(predicate: Callable[..., Any]) -> str:
