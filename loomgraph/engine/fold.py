@@ -86,7 +86,9 @@ class Fold:
 
     def finish(self) -> list[Command]:
         """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
-        left = [c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))]
+        left: list[Command] = [
+            c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))
+        ]
         self.machine.index = None
         self.machine.facts.clear()
         self.machine.commands.extend(left)
