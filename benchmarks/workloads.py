@@ -87,6 +87,15 @@ WORKLOADS = (
         lambda seconds, layers: seconds / (layers * WIDTH) * 1e6,
     ),
     Workload(
+        "stream",
+        "the chain, every event of it read as it happens",
+        (1_000,),
+        (1_000,),
+        "us/step",
+        lambda n: n,
+        _each,
+    ),
+    Workload(
         "branches",
         f"n seeded branches of {BRANCH_NODES} nodes beside one slow node: time over the critical path",
         (8,),

@@ -184,6 +184,17 @@ class Burr(Engine):
         graph = GraphBuilder().with_actions(doubles=Doubles()).build()
         return _once(graph, "doubles", "doubles", "total", n=n)
 
+    def stream(self, n: int) -> Job:
+        graph = _chain({f"n{i}": _step() for i in range(n)}).build()
+
+        async def run(application: Any) -> int:
+            done = 0
+            async for _ in application.aiterate(halt_after=[f"n{n - 1}"]):
+                done += 1
+            return done
+
+        return Job(run, lambda: _application(graph, "n0", x=0))
+
     def lattice(self, layers: int) -> Job:
         def node(layer: int, column: int) -> Any:
             # two rows of fields: the layer before is still read while this one is written

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from loomflow import END, START, Workflow
+from loomflow import END, START, EventKind, Workflow
 
 from benchmarks.engines.base import Engine, Job
 from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
@@ -72,6 +72,17 @@ class LoomFlow(Engine):
 
         async def run(_: Any) -> Any:
             return (await wf.run(list(range(n)))).output
+
+        return Job(run)
+
+    def stream(self, n: int) -> Job:
+        wf = Workflow.chain([_step() for _ in range(n)], max_steps=n + 1)
+
+        async def run(_: Any) -> int:
+            done = 0
+            async for event in wf.stream(0):
+                done += event.kind == EventKind.WORKFLOW_STEP_COMPLETED
+            return done
 
         return Job(run)
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from pydantic_graph import BaseNode, End, GraphBuilder, GraphRunContext, StepContext
+from pydantic_graph.graph_builder import EndMarker
 from pydantic_graph.join import reduce_list_append, reduce_sum
 
 from benchmarks.engines.base import Engine, Job, UnsupportedError
@@ -124,6 +125,18 @@ class PydanticGraph(Engine):
             g.edge_from(total).to(g.end_node),
         )
         return _once(g.build(), n)
+
+    def stream(self, n: int) -> Job:
+        graph = _chain([_step() for _ in range(n)]).build()
+
+        async def run(_: Any) -> int:
+            done = -1  # the first thing it tells of is its own start
+            async with graph.iter(inputs=0) as handle:
+                async for told in handle:
+                    done += not isinstance(told, EndMarker)
+            return done
+
+        return Job(run)
 
     def lattice(self, layers: int) -> Job:
         raise UnsupportedError("a join waits for its whole fork, not for chosen neighbours")
