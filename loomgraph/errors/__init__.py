@@ -6,6 +6,8 @@
     ├── ValueRefusedError           a value may not enter or leave here
     │   ├── InputRefusedError           the run's input is not of the declared type
     │   ├── OutputRefusedError          a node or a run produced something its annotation forbids
+    │   ├── CodecError                  a value does not survive being stored as its declared type
+    │   ├── ValueTooLargeError          a value is larger than the store takes
     │   └── CopyRefusedError            a value cannot be copied, so nodes could not be isolated
     ├── ActivationError             why one activation failed, when the engine itself says so
     │   ├── AmbiguousInputError         two alternatives of one input were taken in one pass
@@ -20,6 +22,7 @@
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
     ├── LogMismatchError            a log names what the graph does not have
+    ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
@@ -61,11 +64,13 @@ from loomgraph.errors.base import (
     Finding,
     LoomgraphError,
     brief,
+    brief_text,
     names,
 )
 from loomgraph.errors.log import (
     LogMismatchError,
     RecordedError,
+    ValueMissingError,
 )
 from loomgraph.errors.run import (
     ActivationLimitError,
@@ -78,10 +83,12 @@ from loomgraph.errors.run import (
     RunError,
 )
 from loomgraph.errors.values import (
+    CodecError,
     CopyRefusedError,
     InputRefusedError,
     OutputRefusedError,
     ValueRefusedError,
+    ValueTooLargeError,
 )
 
 __all__ = [
@@ -89,6 +96,7 @@ __all__ = [
     "ActivationLimitError",
     "AmbiguousInputError",
     "CacheKeyError",
+    "CodecError",
     "CompileError",
     "ConditionError",
     "CopyRefusedError",
@@ -119,7 +127,10 @@ __all__ = [
     "StateFieldError",
     "StateTypeError",
     "StrayCancellationError",
+    "ValueMissingError",
     "ValueRefusedError",
+    "ValueTooLargeError",
     "brief",
+    "brief_text",
     "names",
 ]

@@ -13,6 +13,7 @@ __all__ = [
     "Finding",
     "LoomgraphError",
     "brief",
+    "brief_text",
     "names",
 ]
 
@@ -24,6 +25,12 @@ def brief(value: object, limit: int = 200) -> str:
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def brief_text(text: str, limit: int = 300) -> str:
+    """The first line of a text, cut to `limit` characters."""
+    line = text.strip().replace("\n", " ")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def names(items: Sequence[str], last: str = "and") -> str:

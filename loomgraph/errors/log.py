@@ -7,6 +7,7 @@ from loomgraph.errors.base import Failure, LoomgraphError
 __all__ = [
     "LogMismatchError",
     "RecordedError",
+    "ValueMissingError",
 ]
 
 
@@ -27,3 +28,14 @@ class RecordedError(LoomgraphError):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         super().__init__(f"{failure.error}: {failure.message}")
+
+
+class ValueMissingError(LoomgraphError):
+    """A log names a stored value that its store does not have."""
+
+    def __init__(self, where: str, digest: str) -> None:
+        self.where, self.digest = where, digest
+        super().__init__(
+            f"the value {digest} of {where} is not in the store. The store was copied or pruned in part; "
+            f"restore it from a backup, or fork the run before that event."
+        )

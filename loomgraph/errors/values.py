@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from loomgraph.errors.base import LoomgraphError, brief
+from loomgraph.errors.base import LoomgraphError, brief, brief_text
 
 __all__ = [
+    "CodecError",
     "CopyRefusedError",
     "InputRefusedError",
     "OutputRefusedError",
     "ValueRefusedError",
+    "ValueTooLargeError",
 ]
 
 
@@ -43,4 +45,27 @@ class CopyRefusedError(ValueRefusedError):
         super().__init__(
             f"a {type(value).__name__} cannot be copied ({cause}), so it cannot travel along an edge. "
             f"Pass plain data along edges, and live objects (clients, locks, handles) with deps=."
+        )
+
+
+class CodecError(ValueRefusedError):
+    """A value cannot be stored, or not read back, as its declared type."""
+
+    def __init__(self, where: str, declared: str, value: object, detail: str) -> None:
+        self.where, self.declared = where, declared
+        super().__init__(
+            f"{where} gave {brief(value, 80)}, declared as {declared}, which does not survive being stored: "
+            f"{brief_text(detail)}. Declare the exact type, or register the class with "
+            f"loomgraph.register(Class, dump, load)."
+        )
+
+
+class ValueTooLargeError(ValueRefusedError):
+    """A single stored value is larger than the store's limit (bytes)."""
+
+    def __init__(self, where: str, size: int, limit: int) -> None:
+        self.where, self.size, self.limit = where, size, limit
+        super().__init__(
+            f"{where} gave a value of {size} bytes, and the limit for one is {limit}. "
+            f"Keep large data in files and pass their paths, or raise the store's max_bytes."
         )
