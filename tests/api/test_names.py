@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import loomgraph
+from loomgraph import errors
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -57,3 +59,15 @@ def test_every_layer_can_be_imported_and_says_what_it_is(module: str) -> None:
 
 def test_the_package_is_marked_as_typed() -> None:
     assert (Path(loomgraph.__file__).parent / "py.typed").is_file()
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = errors.__doc__ or ""
+    classes = [value for name in errors.__all__ if isinstance(value := getattr(errors, name), type)]
+    depth = {cls: cls.__mro__.index(errors.LoomgraphError) for cls in classes if issubclass(cls, errors.LoomgraphError)}
+    for cls, level in depth.items():
+        lines = [line for line in drawn.splitlines() if re.search(rf"\b{cls.__name__}\b", line)]
+        assert lines, f"{cls.__name__} is not in the tree"
+        indents = [len(line) - len(line.lstrip(" │├└─")) for line in lines]
+        # leaves of one branch may share a line, which then stands one level higher
+        assert 4 * (level + 1) in indents or 4 * level in indents, f"{cls.__name__} is drawn at the wrong level"
