@@ -87,7 +87,7 @@ class Codec:
             return {_ESCAPE: split} if len(split) == 1 and next(iter(split)).startswith("$") else split
         if not isinstance(plain, list):
             return plain
-        listed: list[Any] = plain
+        listed: list[Any] = plain  # pyright: ignore[reportUnknownVariableType]
         items = [self._split(item, rows, where) for item in listed]
         return items if len(items) < _LIST_ITEMS else {_LIST_KEY: self._list(items, rows, where)}
 
@@ -132,7 +132,7 @@ class Codec:
 
     def _join(self, ref: Any, values: Mapping[bytes, bytes], where: str) -> Any:
         if isinstance(ref, list):
-            listed: list[Any] = ref
+            listed: list[Any] = ref  # pyright: ignore[reportUnknownVariableType]
             return [self._join(item, values, where) for item in listed]
         if not isinstance(ref, dict):
             return ref
