@@ -24,6 +24,18 @@
     ├── LogMismatchError            a log names what the graph does not have
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
+    ├── StoreError                  a store could not do what was asked; what was committed before is untouched
+    │   ├── StoreAddressError           a store string that names no store
+    │   ├── StoreLockedError            another process kept the database locked past the deadline
+    │   ├── StoreCorruptError           the data is damaged; restore it from a copy
+    │   ├── StoreFullError              no room left; make room and resume
+    │   ├── StoreReadOnlyError          this process may not write the database
+    │   ├── StoreVersionError           written by a newer loomgraph; upgrade
+    │   ├── RunExistsError              a run of that id is there already
+    │   ├── UnknownRunError             there is no run of that id
+    │   ├── RunBusyError                somebody owns the run; names them and until when
+    │   ├── LeaseLostError              the run was taken over; stop working on it
+    │   └── AppendConflictError         what was to be written contradicts what is written
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -82,6 +94,20 @@ from loomgraph.errors.run import (
     RunCancelledError,
     RunError,
 )
+from loomgraph.errors.store import (
+    AppendConflictError,
+    LeaseLostError,
+    RunBusyError,
+    RunExistsError,
+    StoreAddressError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreVersionError,
+    UnknownRunError,
+)
 from loomgraph.errors.values import (
     CodecError,
     CopyRefusedError,
@@ -95,6 +121,7 @@ __all__ = [
     "ActivationError",
     "ActivationLimitError",
     "AmbiguousInputError",
+    "AppendConflictError",
     "CacheKeyError",
     "CodecError",
     "CompileError",
@@ -107,6 +134,7 @@ __all__ = [
     "Finding",
     "InputRefusedError",
     "JoinIncompleteError",
+    "LeaseLostError",
     "LogMismatchError",
     "LoomgraphError",
     "LoopCapError",
@@ -119,14 +147,24 @@ __all__ = [
     "QuorumError",
     "RecordedError",
     "ReducerError",
+    "RunBusyError",
     "RunCancelledError",
     "RunError",
+    "RunExistsError",
     "ScopeCancelledError",
     "StateConflictError",
     "StateError",
     "StateFieldError",
     "StateTypeError",
+    "StoreAddressError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreReadOnlyError",
+    "StoreVersionError",
     "StrayCancellationError",
+    "UnknownRunError",
     "ValueMissingError",
     "ValueRefusedError",
     "ValueTooLargeError",
