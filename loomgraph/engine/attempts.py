@@ -79,11 +79,13 @@ class Attempts:
                 retake = True
                 scheduler.slots.give()
                 scheduler.kick()
+                await scheduler.journal.commit()
                 await anyio.sleep(wait)
                 retake = False
                 await scheduler.slots.retake()
                 activation.attempt += 1
                 scheduler.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
+                await scheduler.journal.commit()
         finally:
             if not retake:
                 scheduler.slots.give()
@@ -101,6 +103,8 @@ class Attempts:
             try:
                 value = own(value)
                 updates = context.updates() if context is not None else ()
+                if scheduler.journal.durable:
+                    scheduler.journal.prepare(activation, value, updates)
                 if activation.owner is None:
                     taken = choose(activation.scope.plan, activation.node, value)
             except Exception as refused:

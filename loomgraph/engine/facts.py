@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from loomgraph import events
 from loomgraph.engine.activation import Activation, Named
-from loomgraph.events import Event
+from loomgraph.events import Event, escape, node_path
 
-__all__ = ["FIELDS", "Entry", "event_of", "key_of"]
+__all__ = ["FIELDS", "Entry", "Shadow", "event_of", "key_of"]
+
+_ITEM = re.compile(r"\[(\d+)\]$")
+_LOOPS = re.compile(r"#([\d.]+)(?:\[|$)")
 
 Entry = tuple[float, Any, Any, tuple[Any, ...]]
 """(time, event class, activation or scope or None, the event's own fields in the order of FIELDS)."""
@@ -40,8 +44,26 @@ def key_of(subject: Any) -> str:
     """The key an entry is about: an activation's, a scope's path, "" for the run itself."""
     if subject is None:
         return ""
-    key: str = subject.key if isinstance(subject, Activation) else subject.path
+    key: str = subject.key if isinstance(subject, (Activation, Shadow)) else subject.path
     return key
+
+
+class Shadow:
+    """What an old entry was about, where the machine that read it keeps no activation for it."""
+
+    __slots__ = ("index", "iteration", "key", "node", "parent", "path")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        names = node_path(key)
+        self.path = "/".join(escape(name) for name in names)
+        head, _, last = key.rpartition("/")
+        item = _ITEM.search(last)
+        self.index = int(item[1]) if item else None
+        # an item's parent is its map, anything else's is what encloses it
+        self.parent = key[: item.start() - len(last)] if item else head or None
+        loops = _LOOPS.search(last)
+        self.iteration = tuple(int(part) for part in loops[1].split(".")) if loops else ()
 
 
 def event_of(run_id: str, seq: int, entry: Entry) -> Event:
@@ -50,7 +72,7 @@ def event_of(run_id: str, seq: int, entry: Entry) -> Event:
     fields: dict[str, Any] = dict(zip(FIELDS[kind], values, strict=True))
     if isinstance(fields.get("input"), Named):
         fields["input"] = dict(fields["input"])
-    if isinstance(subject, Activation):
+    if isinstance(subject, (Activation, Shadow)):
         fields.update(node=subject.path, key=subject.key, parent=subject.parent)
     elif subject is not None:
         fields.update(node=subject.node_path, key=subject.path, parent=subject.parent.key)

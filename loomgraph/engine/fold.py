@@ -12,37 +12,38 @@ from typing import Any
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed
+from loomgraph.engine.facts import Shadow
 from loomgraph.engine.machine import Command, Machine
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import Failure, LogMismatchError, RecordedError
 from loomgraph.events import (
     AttemptFailed,
     NodeFailed,
+    NodeSkipped,
     NodeStarted,
     NodeSucceeded,
     ScopeStarted,
 )
+from loomgraph.graph.state import Updates
 
-__all__ = ["Fold", "Past"]
+__all__ = ["Fold", "Past", "named_scope"]
 
 Past = tuple[Any, str, tuple[Any, ...]]
 """(event class, key, the event's own fields in the order of `facts.FIELDS`): one entry of a log, as read."""
-
-_ABSENT: Any = object()
 
 
 class Fold:
     """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
 
-    `decode` turns a recorded output into a live value, given the activation it belongs to; a container's output is
-    not recorded and not decoded, for it follows from its parts.
+    `decode` turns a recorded output and recorded updates into live ones, given the activation they belong to; a
+    container's output is not recorded and not decoded, for it follows from its parts.
     """
 
     def __init__(
         self,
         machine: Machine,
         initial: Callable[[Plan, Any], dict[str, Any]],
-        decode: Callable[[Activation, Any], Any],
+        decode: Callable[[Activation, Any, Any], tuple[Any, Updates]],
     ) -> None:
         self.machine = machine
         self.root: Scope | None = None
@@ -61,28 +62,36 @@ class Fold:
         self._drain()
         return self.root
 
-    def apply(self, past: Past) -> None:
-        """One event after RunStarted. Raises LogMismatchError if it names what this graph does not have."""
+    def apply(self, past: Past) -> tuple[Any, Any, tuple[Any, ...]]:
+        """One event after RunStarted; returns it as a fact with live values, for the journal.
+
+        Raises LogMismatchError if it names what this graph does not have.
+        """
         kind, key, values = past
-        named = _named_scope(key)
+        named = named_scope(key)
+        subject: Any = Shadow(key)
         if named is not None:
             self.named.setdefault(named, []).append(past)
-            return
-        if kind is ScopeStarted:
-            self._enter(key, values[2])
+        elif kind is ScopeStarted:
+            subject = self._enter(key, values[2])
         elif kind is NodeStarted:
-            activation = self._find(key)
+            subject = activation = self._find(key)
             activation.attempt = values[0]
             self.started.add(activation)
+            values = (values[0], activation.input)
         elif kind is AttemptFailed:
-            self._again(self._find(key), values[0])
+            subject = self._find(key)
+            self._again(subject, values[0])
         elif kind is NodeSucceeded:
-            self._succeeded(self._find(key), values)
+            subject = self._find(key)
+            values = self._succeeded(subject, values)
         elif kind is NodeFailed:
-            self._failed(self._find(key), values)
-        else:
-            return  # derived from the others, or about the process that wrote it
+            subject = self._find(key)
+            self._failed(subject, values)
+        elif key in self._index and kind is not NodeSkipped:
+            subject = self._index[key]  # derived from the others, or about the process that wrote it
         self._drain()
+        return kind, subject, values
 
     def finish(self) -> list[Command]:
         """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
@@ -102,13 +111,13 @@ class Fold:
             raise LogMismatchError(self.machine.run_id, key)
         return found
 
-    def _enter(self, key: str, taken: tuple[int, ...]) -> None:
+    def _enter(self, key: str, taken: tuple[int, ...]) -> Scope:
         base, _, again = key.rpartition("!")
         activation = self._find(base if base and again.isdigit() else key)
         graph = activation.scope.plan.graphs[activation.node]
         if graph is None:
             raise LogMismatchError(self.machine.run_id, key)
-        self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
+        return self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
 
     def _again(self, activation: Activation, attempt: int) -> None:
         if activation.child is not None:
@@ -116,11 +125,16 @@ class Fold:
             activation.child = None
         activation.attempt = attempt + 1
 
-    def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> None:
-        _, output, taken, updates, cached = values
-        known = self._values.pop(activation, _ABSENT)
-        value = self._decode(activation, output) if known is _ABSENT else known
+    def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        attempt, output, taken, updates, cached = values
+        if activation in self._values:
+            value, updates = self._values.pop(activation), ()
+        else:
+            value, updates = self._decode(activation, output, updates)
+        if taken is None:  # all there are, for a node whose edges have no conditions
+            taken = () if activation.owner is not None else activation.scope.plan.out_normal[activation.node]
         self.machine.succeeded(activation, value, taken, updates, cached)
+        return attempt, value, taken, updates, cached
 
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
         _, failure, taken = values
@@ -173,7 +187,7 @@ class Fold:
         return activation.scope.running.get(activation.node) is activation
 
 
-def _named_scope(key: str) -> str | None:
+def named_scope(key: str) -> str | None:
     """The path of the outermost graph run with ctx.run that a key lies in."""
     at = key.find("/@")
     if at < 0:

@@ -18,12 +18,16 @@ __all__ = ["Journal", "Reader"]
 
 
 class Journal:
-    """`entries` in log order; `now` gives the time in seconds since the epoch."""
+    """`entries` in log order; `now` gives the time in seconds since the epoch.
+
+    `durable` says whether `commit` has to be awaited before anything recorded is acted on.
+    """
 
     def __init__(self, run_id: str, now: Callable[[], float], lag: int | None = None) -> None:
         self.run_id = run_id
         self.entries: list[Entry] = []
         self.closed = False
+        self.durable = False
         self.lag = lag
         self.readers: list[Reader] = []
         self._now = now
@@ -48,6 +52,17 @@ class Journal:
         if self._grown is not None:
             self._grown.set()
             self._grown = None
+
+    @property
+    def visible(self) -> int:
+        """How many entries readers may see: those that a crash cannot take back."""
+        return len(self.entries)
+
+    def prepare(self, activation: Any, value: Any, updates: Any) -> None:
+        """An activation is about to report this; a journal that stores values refuses here what it cannot store."""
+
+    async def commit(self) -> None:
+        """Make what was recorded so far durable. Here, in memory, there is nothing to do."""
 
     def close(self) -> None:
         """No more will come."""
@@ -76,7 +91,7 @@ class Journal:
 
     async def grown(self, position: int) -> bool:
         """Wait for an entry at `position`; False once the log ended before it."""
-        while position >= len(self.entries):
+        while position >= self.visible:
             if self.closed:
                 return False
             if self._grown is None:

@@ -231,6 +231,8 @@ class Scheduler:
                     if activation.cancelling:
                         # it was ready when the run began to end: it runs up to its first suspension, like its siblings
                         scope.cancel()
+                    if self.journal.durable:
+                        await self._committed()
                     await self.attempts.execute(activation)
                     if scope.cancel_called:
                         break
@@ -246,6 +248,12 @@ class Scheduler:
             if scope.cancelled_caught and activation is not None:
                 self.machine.cancelled(activation)
                 self.absorb()
+
+    async def _committed(self) -> None:
+        """Nothing is acted on before the event that says so is durable. Others may work while this waits."""
+        self.blocked()
+        with anyio.CancelScope(shield=True):
+            await self.journal.commit()
 
     def blocked(self) -> None:
         """The caller is about to suspend: somebody else takes the rest."""

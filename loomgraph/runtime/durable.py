@@ -1,0 +1,100 @@
+"""A journal that writes ahead: what is recorded goes to a store before anything acts on it.
+
+All that is recorded in one turn of the scheduler travels in one batch, and whoever commits while a batch is being
+written shares the next one. A failed write ends the run: the machine in memory is ahead of the log and is discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import anyio
+
+from loomgraph.engine.activation import Activation
+from loomgraph.engine.facts import Entry
+from loomgraph.engine.journal import Journal
+from loomgraph.runtime.format import LogFormat
+from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredEvent, StoredValue
+
+__all__ = ["Durability", "DurableJournal"]
+
+Durability: TypeAlias = Literal["sync", "batch", "exit"]
+"""sync: every event is durable before it is acted on. batch: written as fast as the store takes it, so a crash loses
+what was recorded since the last write. exit: written when the run ends, so a crash loses the run."""
+
+
+class DurableJournal(Journal):
+    """The journal of one run in a store. `attach` gives it the lease; until then nothing is written."""
+
+    def __init__(
+        self,
+        run_id: str,
+        now: Callable[[], float],
+        lag: int | None,
+        *,
+        store: Store,
+        log: LogFormat,
+        durability: Durability,
+        written: int = 0,
+    ) -> None:
+        super().__init__(run_id, now, lag)
+        self.durable = True
+        self.store = store
+        self.log = log
+        self.durability: Durability = durability
+        self.lease: Lease | None = None
+        # entries before `base` were read from the store and are not kept here again
+        self._base = written
+        self._written = 0
+        self._writing: anyio.Event | None = None
+
+    @property
+    def visible(self) -> int:
+        return self._written if self.durability == "sync" else len(self.entries)
+
+    def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
+        self.log.prepare(activation, value, updates)
+
+    async def commit(self) -> None:
+        if self.durability == "exit" or (self.durability == "batch" and self._writing is not None):
+            return
+        await self.flush()
+
+    async def flush(self, status: RunStatus | None = None) -> None:
+        """Write everything recorded so far, and the run's status; returns once it is durable."""
+        target = len(self.entries)
+        while self._written < target or status is not None:
+            if self._writing is not None:
+                await self._writing.wait()
+                continue
+            self._writing = anyio.Event()
+            try:
+                await self._write(status)
+                status = None
+            finally:
+                self._writing.set()
+                self._writing = None
+
+    def batch(self, status: RunStatus | None = None) -> tuple[int, list[StoredEvent], Batch]:
+        """What is to be written now: up to which entry, its events, and the batch."""
+        end = len(self.entries)
+        first = self._base + self._written
+        entries: list[Entry] = self.entries[self._written : end]
+        events = [self.log.write(first + i, entry) for i, entry in enumerate(entries)]
+        rows, self.log.rows = self.log.rows, {}
+        values = [StoredValue(digest, data) for digest, data in rows.items()]
+        changes = None if status is None else HeaderChanges(time=self._now(), status=status)
+        return end, events, Batch(events, values, (), changes)
+
+    def wrote(self, end: int, batch: Batch) -> None:
+        """The entries before `end` are durable."""
+        self._written = end
+        self.log.codec.known.update(value.digest for value in batch.values)
+        self._wake()
+
+    async def _write(self, status: RunStatus | None) -> None:
+        assert self.lease is not None
+        end, _, batch = self.batch(status)
+        await self.store.append(self.lease, batch)
+        self.wrote(end, batch)

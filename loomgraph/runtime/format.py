@@ -1,0 +1,212 @@
+"""How a run's log is written: each event as a short kind, a key and a compact body; values through the codec.
+
+A body is a JSON array of the event's own fields, cut after the last one that differs from its default, and empty if
+none does. The output of a map or graph node is not written, for it follows from its parts. Kinds and positions are a
+file format: they are only ever added to, and VERSION in `loomgraph.events` says when an older reader would be wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_json, to_jsonable_python
+
+from loomgraph import events
+from loomgraph.compile.compiled import CompiledGraph
+from loomgraph.engine.activation import Activation
+from loomgraph.engine.facts import Entry, key_of
+from loomgraph.engine.fold import Past
+from loomgraph.errors import CodecError, Failure, StoreVersionError
+from loomgraph.graph.signature import EMPTY
+from loomgraph.graph.state import StateSpec
+from loomgraph.store.codec import Codec, Rows
+from loomgraph.store.protocol import StoredEvent
+
+__all__ = ["KINDS", "LogFormat", "Prepared"]
+
+KINDS: Mapping[str, Any] = {
+    "R": events.RunStarted,
+    "R+": events.RunSucceeded,
+    "R-": events.RunFailed,
+    "R0": events.RunCancelled,
+    "s": events.NodeStarted,
+    "+": events.NodeSucceeded,
+    "-": events.NodeFailed,
+    "?": events.AttemptFailed,
+    "0": events.NodeSkipped,
+    "x": events.NodeCancelled,
+    "m": events.MapStarted,
+    "M": events.MapCompleted,
+    "j": events.JoinDecided,
+    "i": events.IterationStarted,
+    "l": events.LoopEnded,
+    "c": events.LoopCapReached,
+    "g": events.ScopeStarted,
+    "G": events.ScopeEnded,
+    "e": events.Emitted,
+}
+_CODES = {kind: code for code, kind in KINDS.items()}
+
+Prepared = tuple[Any, list[list[Any]]]
+"""An activation's output and state updates as they will stand in its event."""
+
+
+class LogFormat:
+    """Writes and reads the events of one run."""
+
+    def __init__(self, compiled: CompiledGraph, codec: Codec) -> None:
+        self.compiled = compiled
+        self.codec = codec
+        self.rows: Rows = {}
+        self._prepared: dict[Activation, Prepared] = {}
+
+    # ------------------------------------------------------------------ writing
+
+    def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
+        """Encode what an activation is about to report. Raises CodecError or ValueTooLargeError: then it fails."""
+        where = f"node '{activation.path}'"
+        node = activation.scope.plan.definition.nodes[activation.node]
+        output = self._dump(_open(node.signature.output), value, where)
+        spec = activation.scope.plan.definition.state
+        written = [self._update(spec, name, item, where) for name, item in updates] if spec is not None else []
+        self._prepared[activation] = (output, written)
+
+    def _update(self, spec: StateSpec, name: str, item: Any, where: str) -> list[Any]:
+        declared: Any = spec.model.model_fields[name].annotation
+        try:
+            return [name, self._dump(declared, item, where)]
+        except CodecError:
+            if name not in spec.reducers:
+                raise
+            # what a reducer takes need not be what the field holds: plain data then
+            return [name, self._dump(Any, item, where), 1]
+
+    def _dump(self, tp: Any, value: Any, where: str) -> Any:
+        ref, rows = self.codec.dump(tp, value, where)
+        self.rows.update(rows)
+        return ref
+
+    def write(self, seq: int, entry: Entry) -> StoredEvent:
+        """An entry as the store keeps it; the values it needs are added to `rows`."""
+        time, kind, subject, values = entry
+        body = _trimmed(self._body(kind, subject, values))
+        return StoredEvent(seq, time, _CODES[kind], key_of(subject), to_json(body) if body else b"")
+
+    def _body(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> list[Any]:
+        if kind is events.NodeStarted:
+            return [_default(values[0], 1)]
+        if kind is events.NodeSucceeded:
+            attempt, _, taken, _, cached = values
+            output, updates = self._prepared.pop(subject, (None, []))
+            return [output, self._taken(subject, taken), updates or None, _default(attempt, 1), cached or None]
+        if kind is events.NodeFailed:
+            return [_failure(values[1]), list(values[2]) or None, _default(values[0], 1)]
+        if kind is events.AttemptFailed:
+            return [_failure(values[1]), values[2], values[0]]
+        if kind is events.RunStarted:
+            graph, fingerprint, given, taken = values
+            shape = self._dump(Any, shape_of(self.compiled), "the graph")
+            given_ref = self._dump(_open(self.compiled.definition.input), given, "the run's input")
+            return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape]
+        if kind is events.ScopeStarted:
+            graph, fingerprint, taken, given = values
+            return [graph, fingerprint, list(taken), to_jsonable_python(given, fallback=repr)]
+        return [_plain(value) for value in values]
+
+    def _taken(self, activation: Activation, taken: tuple[int, ...]) -> list[int] | None:
+        """The edges taken; nothing where the node takes all of them anyway."""
+        plan = activation.scope.plan
+        if activation.owner is not None or (plan.always[activation.node] and taken == plan.out_normal[activation.node]):
+            return None
+        return list(taken)
+
+    # ------------------------------------------------------------------ reading
+
+    def past(self, stored: StoredEvent) -> Past:
+        """An event as the fold takes it; outputs are still references, for `value`. Raises StoreVersionError."""
+        kind = KINDS.get(stored.kind)
+        if kind is None:
+            raise StoreVersionError(f"event {stored.seq} of kind '{stored.kind}'", events.VERSION + 1, events.VERSION)
+        body: list[Any] = json.loads(stored.body) if stored.body else []
+        get = _Body(body)
+        values: tuple[Any, ...]
+        if kind is events.NodeStarted:
+            values = (get(0, 1), None)
+        elif kind is events.NodeSucceeded:
+            values = (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)))
+        elif kind is events.NodeFailed:
+            values = (get(2, 1), Failure(*get(0)), tuple(get(1, [])))
+        elif kind is events.AttemptFailed:
+            values = (get(2), Failure(*get(0)), get(1))
+        elif kind is events.ScopeStarted:
+            values = (get(0), get(1), tuple(get(2, [])), get(3))
+        else:
+            values = tuple(body)
+        return kind, stored.key, values
+
+    def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
+        """The output that an event refers to."""
+        node = activation.scope.plan.definition.nodes[activation.node]
+        return self.codec.load(_open(node.signature.output), ref, stored, f"node '{activation.path}'")
+
+    def updates(self, activation: Activation, refs: list[list[Any]], stored: Mapping[bytes, bytes]) -> Any:
+        """The state updates that an event refers to."""
+        spec = activation.scope.plan.definition.state
+        if not refs or spec is None:
+            return ()
+        where = f"node '{activation.path}'"
+        out: list[tuple[str, Any]] = []
+        for name, ref, *plain in refs:
+            declared: Any = Any if plain else spec.model.model_fields[name].annotation
+            out.append((name, self.codec.load(declared, ref, stored, where)))
+        return tuple(out)
+
+
+class _Body:
+    """A body's fields by position; what was cut off or left out is its default."""
+
+    def __init__(self, body: list[Any]) -> None:
+        self._body = body
+
+    def __call__(self, position: int, default: Any = None) -> Any:
+        value = self._body[position] if position < len(self._body) else None
+        return default if value is None else value
+
+
+def shape_of(compiled: CompiledGraph) -> Any:
+    """What resume compares: the fingerprint of every node, and every edge by its ends and kind."""
+    definition = compiled.definition
+    edges = [[definition.name_of(e.source), definition.name_of(e.target), e.kind] for e in definition.edges]
+    return {"nodes": {name: mark[:16] for name, mark in compiled.fingerprints.items()}, "edges": edges}
+
+
+def _open(tp: Any) -> Any:
+    return Any if tp is EMPTY else tp
+
+
+def _default(value: Any, default: Any) -> Any:
+    return None if value == default else value
+
+
+def _tuple(value: Any) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def _trimmed(body: list[Any]) -> list[Any]:
+    while body and body[-1] is None:
+        body.pop()
+    return body
+
+
+def _failure(failure: Failure) -> list[Any]:
+    return [failure.node, failure.key, failure.attempt, failure.error, failure.message]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Failure):
+        return _failure(value)
+    if isinstance(value, tuple) and value and isinstance(value[0], Failure):
+        return [_failure(item) for item in value]
+    return to_jsonable_python(value, fallback=repr)
