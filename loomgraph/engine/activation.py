@@ -73,6 +73,8 @@ class Activation:
     @property
     def key(self) -> str:
         """The activation key, unique in the run; see `loomgraph.events`."""
+        if self.node == self.scope.plan.end:  # a user's node may be called END, so END is spelt as no node can be
+            return f"{self.scope.path}/#END" if self.scope.path else "#END"
         return activation_key(self.scope.path, self.name, self.iteration, self.index)
 
     @property

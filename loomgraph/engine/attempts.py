@@ -192,8 +192,11 @@ def _stray(activation: Activation, error: asyncio.CancelledError) -> BaseExcepti
     """A CancelledError that the node's own code let out, as a failure; the run's own cancellation goes on."""
     ours = anyio.current_effective_deadline() == float("-inf")
     if not ours:
-        task = asyncio.current_task()
-        ours = task is None or task.cancelling() > 0
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # on trio the run's own cancellation is never this class
+            task = None
+        ours = task is not None and task.cancelling() > 0
     if ours:
         raise error
     stray = StrayCancellationError(activation.path)

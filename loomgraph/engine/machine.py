@@ -97,14 +97,14 @@ class Machine:
 
     def scope_ended(self, scope: Scope) -> None:
         """A scope is done: tell whoever waits for it."""
-        if not scope.failures and not scope.stopping and not scope.reached:
+        if not scope.troubles and not scope.stopping and not scope.reached:
             self._without_result(scope)
         parent = scope.parent
         if parent is None or parent.child is not scope:
             self.commands.append(Ended(scope))
         elif parent.dead:
             return
-        elif scope.failures:
+        elif scope.troubles:
             self.commands.append(Failed(parent, scope.failures))
         elif scope.stopping:
             self.cancelled(parent)
@@ -118,7 +118,7 @@ class Machine:
         if not admits_none(definition.output):
             error = NoResultError(run_id=self.run_id, graph=definition.name, output=describe_type(definition.output))
             end = Activation(scope, scope.plan.end, (), None, None, None)
-            scope.failures.append((failure_of(end, error), error))
+            scope.troubles.append([(failure_of(end, error), error)])
 
     # ------------------------------------------------------------------ starting
 
@@ -142,7 +142,9 @@ class Machine:
             error = MapInputError(activation.path, items)
             self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
             return
-        activation.map = run = MapRun(spec, ordered, activation.view)
+        scope = activation.scope
+        fast = not scope.drains and not scope.plan.out_error[activation.node]
+        activation.map = run = MapRun(spec, ordered, activation.view, fast=fast)
         self.facts.append((MapStarted, activation, (len(ordered),)))
         self._feed(activation, run)
 

@@ -20,10 +20,12 @@ _MISSING: Any = object()
 class MapRun:
     """The items of one activation of a map node. The machine asks it for items to start and tells it how they end."""
 
-    __slots__ = ("cursor", "items", "left", "live", "need", "results", "spec", "troubles", "view", "won")
+    __slots__ = ("_troubles", "cursor", "fast", "items", "left", "live", "need", "results", "spec", "view", "won")
 
-    def __init__(self, spec: MapSpec, items: Sequence[Any], view: View | None) -> None:
+    def __init__(self, spec: MapSpec, items: Sequence[Any], view: View | None, *, fast: bool) -> None:
         self.spec = spec
+        # whether the first failure decides: only if it ends the run anyway, or the outcome would depend on timing
+        self.fast = fast and spec.on_error == "fail"
         self.items = items
         self.results: list[Any] = [_MISSING] * len(items)
         self.cursor = 0
@@ -31,7 +33,7 @@ class MapRun:
         self.live: dict[int, Activation] = {}
         self.need = spec.wait.k if isinstance(spec.wait, Quorum) else 1 if spec.wait == "first" else 0
         self.won = 0
-        self.troubles: list[Trouble] = []
+        self._troubles: dict[int, list[Trouble]] = {}
         self.view = view
 
     def take(self, owner: Activation) -> Activation | None:
@@ -53,7 +55,7 @@ class MapRun:
 
     def failed(self, index: int, failure: Failure, troubles: list[Trouble]) -> None:
         """An item failed, as `failure` says; `troubles` are the activations inside it that did."""
-        self.troubles.extend(troubles)
+        self._troubles[index] = troubles
         if self.spec.on_error == "collect" and not self.need:
             self.results[index] = failure
         self._settle(index)
@@ -67,7 +69,12 @@ class MapRun:
         """Whether nothing that is still out can change the map's value."""
         if self.need:
             return self.won >= self.need or self.left == 0
-        return self.left == 0 or (bool(self.troubles) and self.spec.on_error == "fail")
+        return self.left == 0 or (self.fast and bool(self._troubles))
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What failed inside the items, in the order of the items."""
+        return [trouble for index in sorted(self._troubles) for trouble in self._troubles[index]]
 
     def refusal(self, node: str) -> QuorumError | None:
         """Why a decided map has no value, if its quorum was not met."""

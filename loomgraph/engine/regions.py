@@ -137,4 +137,4 @@ def _trouble(scope: Scope, region: int, error: Exception) -> None:
     subject = _subject(scope, region)
     failure = Failure(subject.path, subject.key, 1, type(error).__name__, str(error))
     trouble: Trouble = (failure, error)
-    scope.halt([trouble])
+    scope.halt([trouble], (subject.node, subject.iteration))

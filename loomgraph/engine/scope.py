@@ -6,6 +6,7 @@ recursion. A code below zero on that list means "the iteration of region -1 - co
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.compile.plan import Plan
@@ -37,7 +38,6 @@ class Scope:
     __slots__ = (
         "back",
         "ended",
-        "failures",
         "got",
         "hold",
         "inflight",
@@ -52,6 +52,7 @@ class Scope:
         "parent",
         "path",
         "pending",
+        "places",
         "plan",
         "reached",
         "running",
@@ -60,6 +61,7 @@ class Scope:
         "status",
         "stopping",
         "todo",
+        "troubles",
         "vectors",
         "waiter",
     )
@@ -91,7 +93,8 @@ class Scope:
         self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
         self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in plan.regions]
         self.joins = early.fresh(plan)
-        self.failures: list[Trouble] = []
+        self.troubles: list[list[Trouble]] = []
+        self.places: list[tuple[int, tuple[int, ...]]] = []
         self.stopping = False
         self.ended = False
         self.reached = False
@@ -127,13 +130,30 @@ class Scope:
         del self.running[activation.node]
         self.inflight -= 1
         self.status[activation.node] = FAILED
-        self.halt(troubles)
+        self.halt(troubles, (activation.node, activation.iteration))
 
-    def halt(self, troubles: list[Trouble]) -> None:
-        """The scope cannot end well any more; unless it drains, what runs is cancelled and nothing starts."""
-        self.failures.extend(troubles)
-        if (self.machine.on_failure or self.plan.definition.on_failure) == "cancel":
+    @property
+    def drains(self) -> bool:
+        """Whether what does not depend on a failure still runs."""
+        return (self.machine.on_failure or self.plan.definition.on_failure) == "drain"
+
+    def halt(self, troubles: list[Trouble], place: tuple[int, tuple[int, ...]]) -> None:
+        """The scope cannot end well any more; unless it drains, what runs is cancelled and nothing starts.
+
+        A drained scope has the same failures whatever the timing, so they are kept in the order of their `place`.
+        """
+        if self.drains:
+            at = bisect.bisect_right(self.places, place)
+            self.places.insert(at, place)
+            self.troubles.insert(at, troubles)
+        else:
+            self.troubles.append(troubles)
             self.machine.stop(self, "another node failed")
+
+    @property
+    def failures(self) -> list[Trouble]:
+        """Every unhandled failure in the scope."""
+        return [trouble for troubles in self.troubles for trouble in troubles]
 
     # ------------------------------------------------------------------ edges
 
@@ -282,7 +302,7 @@ class Scope:
     def limit_reached(self, activation: Activation, limit: int) -> None:
         """The run may start nothing more."""
         error = ActivationLimitError(run_id=self.machine.run_id, limit=limit, node=activation.path)
-        self.halt([(failure_of(activation, error), error)])
+        self.halt([(failure_of(activation, error), error)], (activation.node, activation.iteration))
 
     # ------------------------------------------------------------------ out
 
@@ -298,12 +318,13 @@ class Scope:
         """Once nothing is active: END is settled, or the scope failed or was stopped."""
         if self.ended or self.inflight:
             return
-        if not self.open[0] and not self.failures:
+        if not self.open[0] and not self.troubles:
             try:
                 self.final_state()
             except StateConflictError as error:
-                self.failures.append((Failure(self.node_path, self.path, 1, type(error).__name__, str(error)), error))
-        elif not self.failures and not self.stopping:
+                end = Activation(self, self.plan.end, (), None, None, None)
+                self.troubles.append([(failure_of(end, error), error)])
+        elif not self.troubles and not self.stopping:
             raise AssertionError(f"graph '{self.plan.definition.name}' is stuck; open units {self.open}")
         self.ended = True
         self.machine.scope_ended(self)

@@ -180,7 +180,7 @@ class Run:
         )
 
     def _at(self, place: str, error: Exception) -> RunError:
-        failure = Failure(place, place, 1, type(error).__name__, str(error))
+        failure = Failure(place, f"#{place}", 1, type(error).__name__, str(error))
         return failure_error(self.run_id, [(failure, error)], finished(self.journal.entries))
 
     def _cancellation(self) -> RunError:
