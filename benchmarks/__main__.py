@@ -38,7 +38,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each (default 5)")
     parser.add_argument("--budget", type=float, default=5.0, metavar="S", help="seconds an engine may use for a cell")
     parser.add_argument(
-        "--limit", type=float, default=60.0, metavar="S", help="seconds after which a round is given up"
+        "--limit", type=float, default=30.0, metavar="S", help="seconds after which a round is given up"
     )
     parser.add_argument("--json", action="store_true", help="print everything measured as JSON")
     parser.add_argument("--check", action="store_true", help="compare with the targets; exit 1 if one is missed")

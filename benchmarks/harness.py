@@ -48,7 +48,7 @@ class Settings:
 
     rounds: int = 5
     budget: float = 5.0
-    limit: float = 60.0
+    limit: float = 30.0
 
 
 class Worker:

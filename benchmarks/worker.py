@@ -7,6 +7,7 @@ slow. All of them wait while one runs.
 import asyncio
 import gc
 import importlib.metadata
+import itertools
 import json
 import os
 import sys
@@ -15,6 +16,13 @@ from typing import Any, TextIO
 
 from benchmarks.engines import Engine, Job, UnsupportedError, load
 from benchmarks.workloads import BY_NAME
+
+# seconds; below it a round repeats the run, so that a cold cache or a timer's tick does not decide a small one
+LONG_ENOUGH = 0.02
+
+
+class WrongError(Exception):
+    """A run gave another result than the workload's."""
 
 
 def main() -> None:
@@ -43,25 +51,31 @@ def main() -> None:
                 _say(answers, ready=True)
             else:
                 assert job is not None
-                seconds, result = _round(job)
-                if result != expected:
-                    _say(answers, wrong=f"result {result!r}, not {expected!r}")
-                else:
-                    _say(answers, seconds=seconds)
+                _say(answers, seconds=_round(job, expected))
+        except WrongError as error:
+            _say(answers, wrong=str(error))
         except UnsupportedError as reason:
             _say(answers, unsupported=str(reason))
         except Exception as error:  # whatever a peer raises is reported in its cell
             _say(answers, failed=f"{type(error).__name__}: {error}"[:300])
 
 
-def _round(job: Job) -> tuple[float, Any]:
-    given = job.setup()
+def _round(job: Job, expected: Any) -> float:
+    """The mean seconds of as many repetitions as make a round long enough to measure."""
     gc.collect()
 
-    async def timed() -> tuple[float, Any]:
-        before = time.perf_counter()
-        result = await job.run(given)
-        return time.perf_counter() - before, result
+    async def timed() -> float:
+        spent = 0.0
+        for repetition in itertools.count(1):
+            given = job.setup()
+            before = time.perf_counter()
+            result = await job.run(given)
+            spent += time.perf_counter() - before
+            if result != expected:
+                raise WrongError(f"result {result!r}, not {expected!r}")
+            if spent >= LONG_ENOUGH:
+                return spent / repetition
+        raise AssertionError("count() has no end")
 
     return asyncio.run(timed())
 

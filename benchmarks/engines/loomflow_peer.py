@@ -14,6 +14,16 @@ from benchmarks.engines.base import Engine, Job
 from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
 
 
+def _named(i: int, fn: Any) -> Any:
+    # it names steps after their functions; as users' functions do, each has its own name
+    fn.__name__ = f"n{i}"
+    return fn
+
+
+def _steps(n: int) -> list[Callable[[int], Awaitable[int]]]:
+    return [_named(i, _step()) for i in range(n)]
+
+
 def _step() -> Callable[[int], Awaitable[int]]:
     async def step(x: int) -> int:
         return x + 1
@@ -43,7 +53,7 @@ class LoomFlow(Engine):
     distribution = "loomflow"
 
     def chain(self, n: int) -> Job:
-        return _once(Workflow.chain([_step() for _ in range(n)], max_steps=n + 1))
+        return _once(Workflow.chain(_steps(n), max_steps=n + 1))
 
     def loop(self, n: int) -> Job:
         wf = Workflow("loop", max_steps=n + 1, max_visits_per_node=n + 1)
@@ -59,7 +69,7 @@ class LoomFlow(Engine):
 
             return node
 
-        return _once(Workflow.parallel([add(i) for i in range(n)], merge=sum), 1)
+        return _once(Workflow.parallel([_named(i, add(i)) for i in range(n)], merge=sum), 1)
 
     def map(self, n: int) -> Job:
         def double(i: int) -> Callable[[list[int]], Awaitable[int]]:
@@ -68,7 +78,7 @@ class LoomFlow(Engine):
 
             return node
 
-        wf = Workflow.parallel([double(i) for i in range(n)], merge=sum)
+        wf = Workflow.parallel([_named(i, double(i)) for i in range(n)], merge=sum)
 
         async def run(_: Any) -> Any:
             return (await wf.run(list(range(n)))).output
@@ -76,7 +86,7 @@ class LoomFlow(Engine):
         return Job(run)
 
     def stream(self, n: int) -> Job:
-        wf = Workflow.chain([_step() for _ in range(n)], max_steps=n + 1)
+        wf = Workflow.chain(_steps(n), max_steps=n + 1)
 
         async def run(_: Any) -> int:
             done = 0
@@ -149,7 +159,7 @@ class LoomFlow(Engine):
         async def run(steps: Any) -> int:
             return len(Workflow.chain(steps, max_steps=n + 1)._nodes)
 
-        return Job(run, lambda: [_step() for _ in range(n)])
+        return Job(run, lambda: _steps(n))
 
 
 ENGINE = LoomFlow()
