@@ -90,8 +90,8 @@ def bind(
     if not found:
         return Nothing(history, lost)
     value = found[0][1]
-    if isinstance(value, (Bound, Broken)):  # what an on_cap edge carries: what the header would have got
-        value = value.value if isinstance(value, Bound) else value.error
+    if isinstance(value, Bound):  # what an on_cap edge carries: what the header would have got
+        value = value.value
     return Broken(value, history) if isinstance(value, ActivationError) else Bound(value, history)
 
 

@@ -131,7 +131,7 @@ def drive(
     root = driven.root
     assert root is not None
     outcome = _folded(driven)
-    outcome.problems = {Problem(failure.error, failure.key or "END") for failure, _ in root.failures}
+    outcome.problems = {Problem(failure.error, failure.key) for failure, _ in root.failures}
     if not root.failures and not root.stopping:
         outcome.output, outcome.state = root.output, root.final_state()
     return outcome, choices_of(driven.facts)
@@ -167,15 +167,15 @@ def _plain(value: Any) -> Any:
 def choices_of(facts: list[tuple[Any, str, tuple[Any, ...], Any]]) -> Choices:
     """What was left to time, as recorded."""
     choices = Choices()
-    cut: set[str] = set()
     for kind, key, fields, _ in facts:
         if kind is JoinDecided:
-            choices.joins[key] = tuple(fields[0])
+            choices.joins.setdefault(key, []).append(tuple(fields[0]))
         elif kind is MapCompleted:
             choices.maps[key] = tuple(fields[0])
-        elif kind is NodeCancelled or kind is NodeSkipped:
-            cut.add(key)
-    choices.cut = frozenset(cut)
+        elif kind is NodeCancelled:
+            choices.cut[key] = "cancelled"
+        elif kind is NodeSkipped:
+            choices.cut[key] = "skipped"
     return choices
 
 
@@ -189,7 +189,7 @@ def outcome_of(result: RunResult[Any], error: RunError | None) -> Outcome:
         if isinstance(event, LoopEnded):
             outcome.loops[event.key] = event.exits
     if error is not None:
-        outcome.problems = {Problem(failure.error, failure.key or "END") for failure in error.failures}
+        outcome.problems = {Problem(failure.error, failure.key) for failure in error.failures}
     else:
         outcome.output = result.output
         outcome.state = None if result.state is None else result.state.model_dump()

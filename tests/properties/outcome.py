@@ -58,12 +58,13 @@ class Problem:
 
 @dataclass
 class Choices:
-    """The declared exceptions to determinism, as recorded: the winners of each early join by its target's key, those of
-    each early map by its key, and which activations a decision cut off."""
+    """The declared exceptions to determinism, as recorded: the winners of each early join by its target's key at that
+    time (one of back edges is decided an iteration early), those of
+    each map by its key, and which activations were skipped or cancelled (a decision may have cut them off)."""
 
-    joins: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    joins: dict[str, list[tuple[int, ...]]] = field(default_factory=dict[str, list[tuple[int, ...]]])
     maps: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    cut: frozenset[str] = frozenset()
+    cut: dict[str, Status] = field(default_factory=dict[str, Status])
 
 
 @dataclass

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any, Literal
 
 from loomgraph.compile.nest import ROOT, Nest, Region, find_nest
-from loomgraph.errors import Failure, NoRouteError
+from loomgraph.errors import Failure, MapInputError, NoRouteError
 from loomgraph.events import activation_key, escape
 from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, NodeDef
 from loomgraph.graph.refs import END_INDEX
@@ -38,6 +38,14 @@ class Settled:
     history: History
     value: Any = None
     lost: bool = False
+
+
+class ItemsFailedError(Exception):
+    """A map failed because items of it did. `first` is why the first of them did, in the order of the items."""
+
+    def __init__(self, problems: set[Problem], first: Exception) -> None:
+        self.problems, self.first = problems, first
+        super().__init__(", ".join(sorted(f"{p.where}: {p.error}" for p in problems)))
 
 
 class ScopeFailedError(Exception):
@@ -67,6 +75,7 @@ class _Scope:
         self.definition, self.path, self.oracle, self.choices, self.outcome = definition, path, oracle, choices, outcome
         self.nest: Nest = find_nest(definition)
         self.problems: set[Problem] = set()
+        self.cuts = 0
         spec = definition.state
         self.initial = None if spec is None else spec.initial(state)
         self.source = {e.index: e.source for e in definition.edges}
@@ -145,17 +154,12 @@ class _Scope:
         output = None
         into = [e for e in self.definition.edges if e.target == END_INDEX]
         bound = self._bind(None, into, settled, ())
-        if not self.problems and everything is not None:
-            match bound:
-                case Bound():
-                    output = bound.value
-                case Broken():
-                    self._problem(type(bound.error).__name__, "END")
-                case Nothing():
-                    if not admits_none(self.definition.output):
-                        self._problem("NoResultError", "END")
-                case None:
-                    pass
+        if isinstance(bound, Broken):
+            self._problem(type(bound.error).__name__, "#END")
+        elif isinstance(bound, Bound):
+            output = bound.value
+        elif bound is not None and not self.problems and not admits_none(self.definition.output):
+            self._problem("NoResultError", "#END")
         state = self._final(everything)
         return (None, None, self.problems) if self.problems else (output, state, self.problems)
 
@@ -164,7 +168,7 @@ class _Scope:
         if everything is None or spec is None or self.initial is None:
             return None
         if conflict(spec, everything) is not None:
-            self._problem("StateConflictError", "END")
+            self._problem("StateConflictError", "#END")
             return None
         return fold(spec, self.initial, everything)
 
@@ -181,7 +185,10 @@ class _Scope:
             inside = dict(given)
             vector = (*outer, iteration)
             key = self._key(region.header, vector, None)
+            cuts = self.cuts
             after = self._pass(region, vector, inside, base)
+            if self.cuts > cuts and any(region.body <= found for found in self.feeders.values()):
+                return self._released(leaving, settled, after or base, {})  # a decision cut off the whole loop
             if after is None:
                 return None
             base = after
@@ -196,8 +203,10 @@ class _Scope:
                 if region.cap_edge is None:
                     return self._problem("LoopCapError", key)
                 into = [self.definition.edges[e] for e in region.back_edges]
-                bound = self._bind(self.definition.nodes[int(region.header or 0)], into, again, vector)
-                assert isinstance(bound, (Bound, Broken)), "a taken back edge is a value"
+                bound = self._bind(self.definition.nodes[int(region.header or 0)], into, again, vector, into_next=False)
+                if isinstance(bound, Broken):  # nobody was called, so the loop has failed and not a node
+                    return self._problem(type(bound.error).__name__, key)
+                assert isinstance(bound, Bound), "a taken back edge is a value"
                 return self._ended(key, leaving, settled, base, {region.cap_edge: Settled("taken", base, bound)})
             if self._disagree(base):
                 return self._problem("StateConflictError", key)
@@ -211,6 +220,11 @@ class _Scope:
         if self._disagree(base):
             return self._problem("StateConflictError", key)
         self.outcome.loops[key] = tuple(sorted(exits))
+        return self._released(leaving, settled, base, exits)
+
+    def _released(
+        self, leaving: list[EdgeDef], settled: dict[int, Settled], base: History, exits: dict[int, Settled]
+    ) -> History:
         for edge in leaving:
             found = exits.get(edge.index)
             settled[edge.index] = Settled("skipped", base) if found is None else Settled("taken", base, found.value)
@@ -233,9 +247,6 @@ class _Scope:
         whole = True
         everything = base
         arrived = dict(settled)
-        for edge in arrived.values():
-            whole = whole and edge.how != "never"
-            everything |= edge.history
         for kind, index in self.units[region.index]:
             if kind == "node":
                 after = self._fire(self.definition.nodes[index], region, vector, arrived, settled, base)
@@ -274,12 +285,13 @@ class _Scope:
         into = [e for e in self.definition.edges if e.target == node.index and e.index in known]
         key = self._key(node.index, vector, None)
         bound = self._bind(node, into, known, vector)
+        history = base if bound is None else base | bound.history
+        if key in self.choices.cut and not isinstance(bound, Nothing) and self._may_be_cut(node):
+            self.outcome.records[key] = Record(self.choices.cut[key])
+            self.cuts += 1
+            return self._settle(node, Settled("skipped", history), settled)
         if bound is None:
             return self._settle(node, Settled("never", History()), settled)
-        history = base | bound.history
-        if key in self.choices.cut and self._may_be_cut(node):
-            self.outcome.records[key] = Record("cancelled")
-            return self._settle(node, Settled("skipped", history), settled)
         if isinstance(bound, Nothing):
             self.outcome.records[key] = Record("skipped")
             return self._settle(node, Settled("skipped", history, lost=bound.lost), settled)
@@ -297,6 +309,11 @@ class _Scope:
         self, node: NodeDef, key: str, bound: Binding, error: Exception, history: History, settled: dict[int, Settled]
     ) -> History | None:
         value = bound.value if isinstance(bound, Bound) else None
+        problems: set[Problem] | None = None
+        if isinstance(error, (ItemsFailedError, ScopeFailedError)):
+            problems = error.problems
+        if isinstance(error, ItemsFailedError):
+            error = error.first
         name = type(error).__name__
         handler = next((e for e in self._out(node) if e.kind == "error" and isinstance(error, e.errors)), None)
         before = History(w for w in history if w.key != key and not w.key.startswith(f"{key}["))
@@ -307,10 +324,10 @@ class _Scope:
         self.outcome.records[key] = Record("failed", value, None, name)
         if self._may_be_cut(node):
             return self._settle(node, Settled("skipped", before, lost=True), settled)
-        if isinstance(error, ScopeFailedError):
-            self.problems |= error.problems
-        else:
+        if problems is None:
             self._problem(name, key)
+        else:
+            self.problems |= problems
         return self._settle(node, Settled("never", History()), settled)
 
     def _settle(
@@ -348,7 +365,10 @@ class _Scope:
     def _map(self, node: NodeDef, key: str, vector: Vector, bound: Bound, history: History) -> tuple[Any, History]:
         assert node.map is not None
         results: dict[int, Any] = {}
-        after, failed = history, list[Exception]()
+        after, failed = history, set[Problem]()
+        first: Exception | None = None
+        if not isinstance(bound.value, list):
+            raise MapInputError(node.name, bound.value)
         for index, item in enumerate(bound.value):
             at = self._key(node.index, vector, index)
             if at in self.choices.cut:
@@ -358,15 +378,17 @@ class _Scope:
                 answer = self._run_one(node, at, Bound(item, history), history)
             except Exception as error:  # an item's failure is its own
                 self.outcome.records[at] = Record("failed", item, None, type(error).__name__)
-                failed.append(error)
+                first = first or error
+                failed |= error.problems if isinstance(error, ScopeFailedError) else {Problem(type(error).__name__, at)}
                 if node.map.on_error == "collect":
                     results[index] = Failure(self._path(node), at, 1, type(error).__name__, str(error))
                 continue
             self.outcome.records[at] = Record("succeeded", item, answer.value)
             results[index] = answer.value
             after |= self._wrote(node, vector, at, index, answer, history)
-        if failed and node.map.on_error == "fail" and key not in self.choices.maps:
-            raise failed[0]
+        if first is not None and node.map.on_error == "fail" and key not in self.choices.maps:
+            raise ItemsFailedError(failed, first)
+        self._check(after)  # its items are visible together from here on
         winners = self.choices.maps.get(key, tuple(results))
         output = [results[i] for i in winners]
         self.outcome.records[key] = Record("succeeded", bound.value, output)
@@ -403,7 +425,12 @@ class _Scope:
     # ------------------------------------------------------------------ the inputs of one node
 
     def _bind(
-        self, node: NodeDef | None, into: list[EdgeDef], settled: Mapping[int, Settled], vector: Vector
+        self,
+        node: NodeDef | None,
+        into: list[EdgeDef],
+        settled: Mapping[int, Settled],
+        vector: Vector,
+        into_next: bool = True,
     ) -> Binding | None:
         """What a node's in-edges make of it; None while one of them will never settle."""
         winners: dict[int, tuple[int, ...]] = {}
@@ -411,11 +438,12 @@ class _Scope:
         for join in self.definition.joins:
             members = [m.edge for m in join.members if any(e.index == m.edge for e in into)]
             if early_need(join) and members:
-                key = "END" if node is None else self._key(node.index, vector, None)
-                won = self.choices.joins.get(key)
-                if won is not None and set(won) <= set(members):
-                    winners[join.index] = won
-                    decided.update(members)
+                name = "END" if node is None else node.name
+                at = (*vector[:-1], vector[-1] - 1) if members[0] in self.back and into_next else vector
+                for won in self.choices.joins.get(activation_key(self.path, name, at, None), []):
+                    if set(won) <= set(members):
+                        winners[join.index] = won
+                        decided.update(members)
         if any(settled[e.index].how == "never" and e.index not in decided for e in into):
             return None
         return bind(self.definition, node, into, settled, winners)

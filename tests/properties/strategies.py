@@ -191,12 +191,14 @@ def _extras(draw: st.DrawFn, spec: Spec, backs: list[tuple[int, int]], fails: bo
             break
     if fails:
         for node in range(len(spec.parts)):
-            if draw(st.integers(0, 2)) == 0 and any(p.fails for p in (parts[node],)):
+            if draw(st.integers(0, 2)) == 0 and (parts[node].fails or parts[node].graph is not None):
                 handler = len(parts)
                 parts.append(Part(f"{spec.name}err{handler}"))
                 errors.append((node, handler))
                 later = [t for s, t in ((k.source, k.target) for k in links) if s == node and t != -2]
-                goal = later[0] if later and parts[later[0]].shape == "plain" and draw(st.booleans()) else -2
+                goal = later[0] if later and draw(st.booleans()) else -2
+                if goal >= 0 and (parts[goal].shape != "plain" or parts[goal].map is not None):
+                    goal = -2
                 links.append(Link(handler, goal))
     if backs and draw(st.integers(0, 3)) == 0:
         links = [replace(k, exit="latest") if not k.route and draw(st.integers(0, 2)) == 0 else k for k in links]

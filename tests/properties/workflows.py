@@ -166,7 +166,8 @@ def build(spec: Spec, gate: Gate | None = None, compiled: Callable[[Builder], An
     for target in (*range(len(spec.parts)), -2):
         _joins(wf, spec, ends, target)
     for source, handler in spec.errors:
-        wf.on_error(ends[source], ends[handler], BoomError if code((source, handler)) % 2 else Exception)
+        narrow = spec.parts[source].graph is None and code((source, handler)) % 2
+        wf.on_error(ends[source], ends[handler], BoomError if narrow else Exception)
     for loop in spec.loops:
         landing = None if loop.on_cap is None else ends[loop.on_cap]
         wf.loop(*(ends[i] for i in loop.nodes), cap=loop.cap, on_cap=landing, include=[ends[i] for i in loop.include])
