@@ -45,6 +45,7 @@ __all__ = [
     "NodeSucceeded",
     "RunCancelled",
     "RunFailed",
+    "RunResumed",
     "RunStarted",
     "RunSucceeded",
     "ScopeEnded",
@@ -96,7 +97,7 @@ class _NodeEvent(_Event):
 
 
 class RunStarted(_Event):
-    """A run began: of which graph (name and fingerprint), with which input; `taken` are the edges out of START."""
+    """A run began: of which graph (name and fingerprint), with which input and first state; `taken` are the edges out of START."""
 
     kind: Literal["RunStarted"] = "RunStarted"
     version: int = VERSION
@@ -104,6 +105,14 @@ class RunStarted(_Event):
     fingerprint: str
     input: Any = None
     taken: tuple[int, ...] = ()
+    state: Any = None
+
+
+class RunResumed(_Event):
+    """The run goes on after it stopped, maybe in another process; `events` are what it found in its log."""
+
+    kind: Literal["RunResumed"] = "RunResumed"
+    events: int
 
 
 class RunSucceeded(_Event):
@@ -253,6 +262,7 @@ class Emitted(_NodeEvent):
 
 Event: TypeAlias = Annotated[
     RunStarted
+    | RunResumed
     | RunSucceeded
     | RunFailed
     | RunCancelled

@@ -18,7 +18,8 @@ Entry = tuple[float, Any, Any, tuple[Any, ...]]
 """(time, event class, activation or scope or None, the event's own fields in the order of FIELDS)."""
 
 FIELDS: dict[Any, tuple[str, ...]] = {
-    events.RunStarted: ("graph", "fingerprint", "input", "taken"),
+    events.RunStarted: ("graph", "fingerprint", "input", "taken", "state"),
+    events.RunResumed: ("events",),
     events.RunSucceeded: ("output",),
     events.RunFailed: ("error", "message", "failures"),
     events.RunCancelled: ("reason",),

@@ -35,7 +35,7 @@ Past = tuple[Any, str, tuple[Any, ...]]
 class Fold:
     """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
 
-    `decode` turns a recorded output and recorded updates into live ones, given the activation they belong to; a
+    `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded updates into live ones, given the activation they belong to; a
     container's output is not recorded and not decoded, for it follows from its parts.
     """
 
@@ -44,6 +44,7 @@ class Fold:
         machine: Machine,
         initial: Callable[[Plan, Any], dict[str, Any]],
         decode: Callable[[Activation, Any, Any], tuple[Any, Updates]],
+        within: str = "",
     ) -> None:
         self.machine = machine
         self.root: Scope | None = None
@@ -51,6 +52,7 @@ class Fold:
         self.named: dict[str, list[Past]] = {}
         self._initial = initial
         self._decode = decode
+        self._within = within
         self._index: dict[str, Activation] = {}
         self._pending: list[Command] = []
         self._values: dict[Activation, Any] = {}
@@ -62,13 +64,22 @@ class Fold:
         self._drain()
         return self.root
 
+    def open_named(self, parent: Activation, key: str, plan: Plan, fingerprint: str, value: Any, past: Past) -> Scope:
+        """The beginning of a graph that node code runs again with ctx.run; `past` is its ScopeStarted."""
+        _, path, (_, recorded, taken, _) = past
+        if recorded != fingerprint:
+            raise LogMismatchError(self.machine.run_id, path)
+        self.root = self.machine.enter_named(parent, key, plan, fingerprint, value, taken, self._initial(plan, None))
+        self._drain()
+        return self.root
+
     def apply(self, past: Past) -> tuple[Any, Any, tuple[Any, ...]]:
         """One event after RunStarted; returns it as a fact with live values, for the journal.
 
         Raises LogMismatchError if it names what this graph does not have.
         """
         kind, key, values = past
-        named = named_scope(key)
+        named = named_scope(key, len(self._within))
         subject: Any = Shadow(key)
         if named is not None:
             self.named.setdefault(named, []).append(past)
@@ -187,9 +198,9 @@ class Fold:
         return activation.scope.running.get(activation.node) is activation
 
 
-def named_scope(key: str) -> str | None:
-    """The path of the outermost graph run with ctx.run that a key lies in."""
-    at = key.find("/@")
+def named_scope(key: str, start: int = 0) -> str | None:
+    """The path of the outermost graph run with ctx.run that a key lies in, behind its first `start` characters."""
+    at = key.find("/@", start)
     if at < 0:
         return None
     end = key.find("/", at + 2)

@@ -15,8 +15,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
 from loomgraph.engine.attempts import Attempts, unwrapped
+from loomgraph.engine.fold import Past
 from loomgraph.engine.journal import Journal
 from loomgraph.engine.limits import NodeLimits, Slots
 from loomgraph.engine.machine import Machine
@@ -57,7 +59,9 @@ class Scheduler:
         self.root: Scope | None = None
         self.group: TaskGroup | None = None
         self.spawning = False
-        self.limit_error: BaseException | None = None
+        # graphs that ctx.run had begun when the log was written: they go on when node code asks for them again
+        self.dormant: dict[str, list[Past]] = {}
+        self.revive: Callable[[Activation, str, Plan, str, Any, list[Past]], Scope] | None = None
         self._done: anyio.Event | None = None
         self._breath = 0
 
@@ -296,9 +300,14 @@ class Scheduler:
 
     async def run_named(self, activation: Activation, key: str, plan: Any, fingerprint: str, value: Any) -> Scope:
         """Run a graph inside an activation and wait for its end, without holding a slot."""
-        taken = choose(plan, -1, value)
-        fields = self.initial(plan, None)
-        scope = self.machine.enter_named(activation, key, plan, fingerprint, value, taken, fields)
+        path, _ = activation.scope.named_path(activation, key)
+        past = self.dormant.pop(path, None)
+        if past is not None and self.revive is not None:
+            scope = self.revive(activation, key, plan, fingerprint, value, past)
+        else:
+            fields = self.initial(plan, None)
+            taken = choose(plan, -1, value)
+            scope = self.machine.enter_named(activation, key, plan, fingerprint, value, taken, fields)
         scope.waiter = anyio.Event()
         if scope.ended:
             scope.waiter.set()

@@ -21,6 +21,7 @@
     │   ├── StrayCancellationError      node code let out a cancellation that nobody asked for
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
+    ├── GraphChangedError           a run is resumed with a graph that its log does not fit
     ├── LogMismatchError            a log names what the graph does not have
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
@@ -80,6 +81,7 @@ from loomgraph.errors.base import (
     names,
 )
 from loomgraph.errors.log import (
+    GraphChangedError,
     LogMismatchError,
     RecordedError,
     ValueMissingError,
@@ -132,6 +134,7 @@ __all__ = [
     "ExitOvertakenError",
     "Failure",
     "Finding",
+    "GraphChangedError",
     "InputRefusedError",
     "JoinIncompleteError",
     "LeaseLostError",

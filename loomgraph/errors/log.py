@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loomgraph.errors.base import Failure, LoomgraphError
 
 __all__ = [
+    "GraphChangedError",
     "LogMismatchError",
     "RecordedError",
     "ValueMissingError",
@@ -38,4 +41,16 @@ class ValueMissingError(LoomgraphError):
         super().__init__(
             f"the value {digest} of {where} is not in the store. The store was copied or pruned in part; "
             f"restore it from a backup, or fork the run before that event."
+        )
+
+
+class GraphChangedError(LoomgraphError):
+    """A run's graph is not the one that wrote its log; `.differences` names what changed."""
+
+    def __init__(self, run_id: str, differences: Sequence[str]) -> None:
+        self.run_id, self.differences = run_id, tuple(differences)
+        lines = "".join(f"\n  - {difference}" for difference in differences)
+        super().__init__(
+            f"run '{run_id}' cannot go on with this graph:{lines}\n"
+            f"Resume it with the graph that wrote it, or, where only code changed, with on_change='compatible'."
         )

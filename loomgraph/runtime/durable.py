@@ -15,7 +15,7 @@ from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
 from loomgraph.runtime.format import LogFormat
-from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredEvent, StoredValue
+from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredValue
 
 __all__ = ["Durability", "DurableJournal"]
 
@@ -36,7 +36,6 @@ class DurableJournal(Journal):
         store: Store,
         log: LogFormat,
         durability: Durability,
-        written: int = 0,
     ) -> None:
         super().__init__(run_id, now, lag)
         self.durable = True
@@ -44,8 +43,6 @@ class DurableJournal(Journal):
         self.log = log
         self.durability: Durability = durability
         self.lease: Lease | None = None
-        # entries before `base` were read from the store and are not kept here again
-        self._base = written
         self._written = 0
         self._writing: anyio.Event | None = None
 
@@ -76,16 +73,20 @@ class DurableJournal(Journal):
                 self._writing.set()
                 self._writing = None
 
-    def batch(self, status: RunStatus | None = None) -> tuple[int, list[StoredEvent], Batch]:
-        """What is to be written now: up to which entry, its events, and the batch."""
+    def batch(self, status: RunStatus | None = None) -> tuple[int, Batch]:
+        """What is to be written now: up to which entry, and the batch."""
         end = len(self.entries)
-        first = self._base + self._written
         entries: list[Entry] = self.entries[self._written : end]
-        events = [self.log.write(first + i, entry) for i, entry in enumerate(entries)]
+        events = [self.log.write(self._written + i, entry) for i, entry in enumerate(entries)]
         rows, self.log.rows = self.log.rows, {}
         values = [StoredValue(digest, data) for digest, data in rows.items()]
         changes = None if status is None else HeaderChanges(time=self._now(), status=status)
-        return end, events, Batch(events, values, (), changes)
+        return end, Batch(events, values, (), changes)
+
+    def restore(self, entries: list[Entry]) -> None:
+        """Begin with what the store has already."""
+        self.entries.extend(entries)
+        self._written = len(self.entries)
 
     def wrote(self, end: int, batch: Batch) -> None:
         """The entries before `end` are durable."""
@@ -95,6 +96,6 @@ class DurableJournal(Journal):
 
     async def _write(self, status: RunStatus | None) -> None:
         assert self.lease is not None
-        end, _, batch = self.batch(status)
+        end, batch = self.batch(status)
         await self.store.append(self.lease, batch)
         self.wrote(end, batch)

@@ -16,7 +16,7 @@ from pydantic_core import to_json, to_jsonable_python
 from loomgraph import events
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation
-from loomgraph.engine.facts import Entry, key_of
+from loomgraph.engine.facts import FIELDS, Entry, key_of
 from loomgraph.engine.fold import Past
 from loomgraph.errors import CodecError, Failure, StoreVersionError
 from loomgraph.graph.signature import EMPTY
@@ -28,6 +28,7 @@ __all__ = ["KINDS", "LogFormat", "Prepared"]
 
 KINDS: Mapping[str, Any] = {
     "R": events.RunStarted,
+    "R>": events.RunResumed,
     "R+": events.RunSucceeded,
     "R-": events.RunFailed,
     "R0": events.RunCancelled,
@@ -106,10 +107,12 @@ class LogFormat:
         if kind is events.AttemptFailed:
             return [_failure(values[1]), values[2], values[0]]
         if kind is events.RunStarted:
-            graph, fingerprint, given, taken = values
+            graph, fingerprint, given, taken, state = values
             shape = self._dump(Any, shape_of(self.compiled), "the graph")
             given_ref = self._dump(_open(self.compiled.definition.input), given, "the run's input")
-            return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape]
+            model = self.compiled.definition.state
+            first = None if model is None or state is None else self._dump(model.model, state, "the run's first state")
+            return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape, first]
         if kind is events.ScopeStarted:
             graph, fingerprint, taken, given = values
             return [graph, fingerprint, list(taken), to_jsonable_python(given, fallback=repr)]
@@ -142,8 +145,19 @@ class LogFormat:
             values = (get(2), Failure(*get(0)), get(1))
         elif kind is events.ScopeStarted:
             values = (get(0), get(1), tuple(get(2, [])), get(3))
+        elif kind is events.RunFailed:
+            values = (get(0), get(1), _failures(get(2, [])))
+        elif kind is events.ScopeEnded:
+            values = (get(0), _failures(get(1, [])))
+        elif kind is events.LoopEnded:
+            values = (get(0), tuple(get(1, [])))
+        elif kind in (events.MapCompleted, events.JoinDecided, events.IterationStarted):
+            values = (tuple(get(0, [])),)
+        elif kind is events.NodeSkipped:
+            values = ()
         else:
-            values = tuple(body)
+            width = len(FIELDS.get(kind, ()))
+            values = tuple(get(i) for i in range(max(width, len(body))))
         return kind, stored.key, values
 
     def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
@@ -202,6 +216,10 @@ def _trimmed(body: list[Any]) -> list[Any]:
 
 def _failure(failure: Failure) -> list[Any]:
     return [failure.node, failure.key, failure.attempt, failure.error, failure.message]
+
+
+def _failures(written: list[list[Any]]) -> tuple[Failure, ...]:
+    return tuple(Failure(*fields) for fields in written)
 
 
 def _plain(value: Any) -> Any:

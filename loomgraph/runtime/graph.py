@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic
+from functools import partial
+from typing import Any, Generic, Unpack
 
 import anyio
 from typing_extensions import TypeVar
@@ -11,12 +12,16 @@ from typing_extensions import TypeVar
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.nest import Nest
 from loomgraph.errors import DefinitionError, Finding
-from loomgraph.graph.definition import Definition, OnFailure
+from loomgraph.graph.definition import Definition
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.handle import RunHandle
+from loomgraph.runtime.options import ResumeKeywords, RunKeywords, RunOptions
 from loomgraph.runtime.plugs import plug
+from loomgraph.runtime.recorded import OnChange, load
 from loomgraph.runtime.result import RunResult
-from loomgraph.runtime.run import DEFAULT_LAG, Run
+from loomgraph.runtime.run import Run
+from loomgraph.store.opening import open_store, opened
+from loomgraph.store.protocol import Store
 
 __all__ = ["Graph"]
 
@@ -82,84 +87,53 @@ class Graph(Generic[InT, OutT]):
         self,
         value: InT = _NOTHING,
         *,
-        run_id: str | None = None,
-        limit: int | None = None,
-        deadline: float | None = None,
-        deps: Any = None,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        state: Any = None,
-        metadata: Mapping[str, Any] | None = None,
-        max_activations: int | None = None,
-        on_failure: OnFailure | None = None,
+        store: Store | str | None = None,
+        **options: Unpack[RunKeywords],
     ) -> RunResult[OutT]:
-        """Run to the end and return the result.
+        """Run to the end and return the result. The options are those of `RunKeywords`.
 
-        `limit` is how many attempts may run at a time, over all nested scopes; `deadline` is in seconds; `deps` are
-        live objects for `ctx.deps`; `state` is the first state; `max_activations` and `on_failure` override the
-        workflow's. Raises InputRefusedError before anything ran, else the RunError that says why there is no result.
+        With `store` (a Store, or a string such as "sqlite:runs.db") every step is recorded there before it is acted
+        on, and `resume` goes on with the run after a crash. Raises InputRefusedError before anything ran, RunExistsError
+        if the store has a run of that id, else the RunError that says why there is no result.
         """
-        run = Run(
-            self._compiled,
-            value,
-            run_id=run_id,
-            limit=limit,
-            deadline=deadline,
-            deps=deps,
-            user_id=user_id,
-            session_id=session_id,
-            state=state,
-            metadata=metadata,
-            max_activations=max_activations,
-            on_failure=on_failure,
-        )
-        return await run.execute()
+        async with opened(store) as kept:
+            return await Run(self._compiled, value, RunOptions(**options), kept).execute()
 
-    def run_sync(self, value: InT = _NOTHING, **options: Any) -> RunResult[OutT]:
+    def run_sync(
+        self, value: InT = _NOTHING, *, store: Store | str | None = None, **options: Unpack[RunKeywords]
+    ) -> RunResult[OutT]:
         """`run` for scripts, on an event loop of its own. Raises DefinitionError inside a running event loop."""
         _refuse_running_loop()
-        from functools import partial
-
-        return anyio.run(partial(self.run, value, **options))
+        return anyio.run(partial(self.run, value, store=store, **options))
 
     def start(
-        self,
-        value: InT = _NOTHING,
-        *,
-        run_id: str | None = None,
-        limit: int | None = None,
-        deadline: float | None = None,
-        deps: Any = None,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        state: Any = None,
-        metadata: Mapping[str, Any] | None = None,
-        max_activations: int | None = None,
-        on_failure: OnFailure | None = None,
-        lag: int | None = DEFAULT_LAG,
+        self, value: InT = _NOTHING, *, store: Store | str | None = None, **options: Unpack[RunKeywords]
     ) -> RunHandle[OutT]:
-        """A run in the background: `async with graph.start(value) as run:`.
+        """A run in the background: `async with graph.start(value) as run:`. Options and errors are those of `run`."""
+        given = None if store is None else open_store(store)
+        run = Run(self._compiled, value, RunOptions(**options), given)
+        return RunHandle(run, given if isinstance(store, str) else None)
 
-        `lag` is how many events a reader may fall behind before the run waits for it; None never waits. The other
-        options and errors are those of `run`.
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        store: Store | str,
+        on_change: OnChange = "strict",
+        **options: Unpack[ResumeKeywords],
+    ) -> RunResult[OutT]:
+        """Go on with a run where its log ends, in this process, and return its result.
+
+        Nothing that finished runs again; what was in flight, or had failed unhandled, gets a new attempt. A run that
+        succeeded is not run at all: its result is read from the log. Raises UnknownRunError, RunBusyError while
+        another process owns the run, GraphChangedError if the log does not fit this graph (`on_change="compatible"`
+        lets nodes that ran have other code), and what `run` raises.
         """
-        return RunHandle(
-            Run(
-                self._compiled,
-                value,
-                run_id=run_id,
-                limit=limit,
-                deadline=deadline,
-                deps=deps,
-                user_id=user_id,
-                session_id=session_id,
-                state=state,
-                metadata=metadata,
-                max_activations=max_activations,
-                on_failure=on_failure,
-                lag=lag,
-            )
-        )
+        async with opened(store) as kept:
+            assert kept is not None
+            recorded = await load(kept, run_id, self._compiled, on_change)
+            run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), kept, recorded)
+            return await run.execute()
 
     # ------------------------------------------------------------------ drawing
 

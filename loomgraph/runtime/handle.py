@@ -14,6 +14,7 @@ from loomgraph.engine.journal import Reader
 from loomgraph.errors import DefinitionError
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
+from loomgraph.store.protocol import Store
 
 __all__ = ["RunHandle"]
 
@@ -27,8 +28,9 @@ class RunHandle(Generic[OutT]):
     raises what `result()` would have raised.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, store: Store | None = None) -> None:
         self._run = run
+        self._store = store  # opened for this run alone, so closed with it
         self._group: TaskGroup | None = None
         self._done: anyio.Event | None = None
         self._result: RunResult[OutT] | None = None
@@ -89,6 +91,9 @@ class RunHandle(Generic[OutT]):
         except Exception as error:
             self._error = error
         finally:
+            if self._store is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._store.close()
             self._done.set()
 
     async def __aexit__(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 
 from loomgraph.compile.compiled import CompiledGraph
-from loomgraph.compile.plan import Plan
 from loomgraph.compile.values import validator
-from loomgraph.engine.activation import Activation
+from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Journal
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose
@@ -22,76 +22,79 @@ from loomgraph.engine.scope import Scope
 from loomgraph.errors import (
     ActivationError,
     DeadlineError,
-    DefinitionError,
     Failure,
     InputRefusedError,
     OutputRefusedError,
     RunCancelledError,
     RunError,
 )
-from loomgraph.events import RunCancelled, RunFailed, RunStarted, RunSucceeded
-from loomgraph.graph.definition import OnFailure
+from loomgraph.events import VERSION, RunCancelled, RunFailed, RunResumed, RunStarted, RunSucceeded
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.context import RunContext, RunSettings, failure_error
+from loomgraph.runtime.durable import DurableJournal
+from loomgraph.runtime.format import LogFormat
+from loomgraph.runtime.keeper import Keeper
+from loomgraph.runtime.options import RunOptions
+from loomgraph.runtime.recorded import Recorded, initial_fields
 from loomgraph.runtime.result import RunResult, RunStatus, finished
+from loomgraph.store.codec import Codec
+from loomgraph.store.protocol import RunHeader, Store
 
 __all__ = ["Run"]
 
-# how far a reader of run.events() may fall behind before the run waits for it, in events
-DEFAULT_LAG = 1024
-
-
 class Run:
-    """One execution. `execute` may be awaited once; everything else may be asked at any time."""
+    """One execution. `execute` may be awaited once; everything else may be asked at any time.
+
+    Without a store the log is in memory. With one, `recorded` is the run's log if it is to go on.
+    """
 
     def __init__(
         self,
         compiled: CompiledGraph,
         value: Any,
-        *,
-        run_id: str | None,
-        limit: int | None,
-        deadline: float | None,
-        deps: Any,
-        user_id: str | None,
-        session_id: str | None,
-        state: Any,
-        metadata: Mapping[str, Any] | None,
-        max_activations: int | None,
-        on_failure: OnFailure | None,
-        lag: int | None = DEFAULT_LAG,
+        options: RunOptions,
+        store: Store | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
         definition = compiled.definition
-        _check_options(limit, deadline, max_activations)
-        detail = validator(definition.input)(value)
-        if detail is not None:
-            raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
+        if recorded is None:
+            detail = validator(definition.input)(value)
+            if detail is not None:
+                raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
         self.compiled = compiled
-        self.run_id = run_id if run_id is not None else uuid.uuid4().hex
+        self.options = options
+        self.run_id = options.run_id if options.run_id is not None else uuid.uuid4().hex
         self.status: RunStatus = "running"
         self.value = own(value)
-        self._fields = _initial(compiled.plan, state)
-        self._settings = RunSettings(self.run_id, user_id, session_id, deps, dict(metadata or {}))
-        self._deadline = deadline
+        self._fields = initial_fields(compiled.plan, options.state)
+        self._recorded = recorded
         self._reason: str | None = None
         self._expired = False
         self._started = time.perf_counter()
-        cap = max_activations if max_activations is not None else definition.max_activations
-        self.machine = Machine(self.run_id, cap, on_failure=on_failure)
-        self.journal = Journal(self.run_id, time.time, lag)
+        self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
+        cap = options.max_activations if options.max_activations is not None else definition.max_activations
+        self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
+        self.journal = self._journal(store)
+        settings = RunSettings(
+            self.run_id, options.user_id, options.session_id, options.deps, dict(options.metadata or {})
+        )
         self.scheduler = Scheduler(
             self.machine,
             self.journal,
-            limit=limit,
-            context=self._context,
+            limit=options.limit,
+            context=lambda activation, scheduler: RunContext(settings, activation, scheduler),
             chance=random.random,
-            begin=_initial,
+            begin=initial_fields,
             monotonic=time.monotonic,
         )
 
-    def _context(self, activation: Activation, scheduler: Scheduler) -> RunContext:
-        return RunContext(self._settings, activation, scheduler)
+    def _journal(self, store: Store | None) -> Journal:
+        if store is None:
+            return Journal(self.run_id, time.time, self.options.lag)
+        log = self._recorded.log if self._recorded is not None else LogFormat(self.compiled, Codec())
+        durability = self.options.durability
+        return DurableJournal(self.run_id, time.time, self.options.lag, store=store, log=log, durability=durability)
 
     def cancel(self, reason: str = "cancel() was called") -> None:
         """Ask the run to stop; it ends as cancelled once what is in flight has stopped."""
@@ -99,8 +102,44 @@ class Run:
             self._reason = reason
             self.scheduler.stop(reason)
 
+    # ------------------------------------------------------------------ the way through
+
     async def execute(self) -> RunResult[Any]:
         """Drive the run to its end. Raises what `loomgraph.errors.RunError` describes; never a group of one."""
+        try:
+            start = self._begin() if self._recorded is None else self._go_on(self._recorded)
+            if self.keeper is None:
+                return await self._perform(start)
+            return await self._kept(self.keeper, start)
+        finally:
+            self.journal.close()
+
+    async def _kept(self, keeper: Keeper, start: Callable[[], Scope]) -> RunResult[Any]:
+        """The same, owning the run in its store and writing its end there."""
+        journal = self.journal
+        assert isinstance(journal, DurableJournal)
+        if self._recorded is None:
+            await keeper.create(journal, self._header())
+        else:
+            await keeper.acquire(journal)
+        try:
+            async with keeper.keeping(journal, self.cancel):
+                try:
+                    return await self._perform(start)
+                finally:
+                    # stopped from outside, the run is not at its end: it stays as it is, to be resumed
+                    if self.status != "running" and keeper.lost is None:
+                        with anyio.CancelScope(shield=True):
+                            await journal.flush(self.status)
+        except BaseExceptionGroup as error:
+            inner = unwrapped(error)
+            raise inner from inner.__cause__
+        finally:
+            if keeper.lost is not None:
+                raise keeper.lost
+
+    def _begin(self) -> Callable[[], Scope]:
+        """Record the start; returns what opens the run's scope."""
         definition = self.compiled.definition
         taken: tuple[int, ...] = ()
         refused: ActivationError | None = None
@@ -108,32 +147,47 @@ class Run:
             taken = choose(self.compiled.plan, -1, self.value)
         except ActivationError as error:
             refused = error
-        self.journal.add(RunStarted, None, (definition.name, self.compiled.fingerprint, self.value, taken))
-        try:
+        start = (definition.name, self.compiled.fingerprint, self.value, taken, self.options.state)
+        self.journal.add(RunStarted, None, start)
+
+        def open_scope() -> Scope:
             if refused is not None:
                 raise refused
-            return self._settle(await self._drive(taken))
+            return self.machine.open(self.compiled.plan, self.value, taken, self._fields)
+
+        return open_scope
+
+    def _go_on(self, recorded: Recorded) -> Callable[[], Scope]:
+        """Fold the log; returns what hands out the scope as the log left it."""
+        journal = self.journal
+        assert isinstance(journal, DurableJournal)
+        root = recorded.replay(self.machine, self.scheduler, journal)
+        self.value = root.input
+        if not root.ended:
+            journal.add(RunResumed, None, (len(journal.entries),))
+        return lambda: root
+
+    async def _perform(self, start: Callable[[], Scope]) -> RunResult[Any]:
+        try:
+            return self._settle(await self._drive(start))
         except RunError:
             raise
         except ActivationError as error:
             self.status = "failed"
             raise self._ended_by(self._at("START", error)) from error
         except BaseException as error:
-            self.status = "cancelled"
-            self.journal.add(RunCancelled, None, (f"{type(error).__name__} from outside",))
+            if self.keeper is None:
+                self.status = "cancelled"
+                self.journal.add(RunCancelled, None, (f"{type(error).__name__} from outside",))
             raise
-        finally:
-            self.journal.close()
 
-    async def _drive(self, taken: tuple[int, ...]) -> Scope:
-        def start() -> Scope:
-            return self.machine.open(self.compiled.plan, self.value, taken, self._fields)
-
-        if self._deadline is None:
+    async def _drive(self, start: Callable[[], Scope]) -> Scope:
+        deadline = self.options.deadline
+        if deadline is None:
             return await self.scheduler.run(start)
         root: Scope | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._expire, self._deadline)
+            group.start_soon(self._expire, deadline)
             root = await self.scheduler.run(start)
             group.cancel_scope.cancel()
         assert root is not None
@@ -143,6 +197,19 @@ class Run:
         await anyio.sleep(seconds)
         self._expired = True
         self.cancel(f"its deadline of {seconds:g} s passed")
+
+    def _header(self) -> RunHeader:
+        options = self.options
+        return RunHeader(
+            run_id=self.run_id,
+            graph=self.compiled.definition.name,
+            fingerprint=self.compiled.fingerprint,
+            created=time.time(),
+            user_id=options.user_id,
+            session_id=options.session_id,
+            metadata=json.dumps(dict(options.metadata or {})),
+            version=VERSION,
+        )
 
     # ------------------------------------------------------------------ the end
 
@@ -185,8 +252,8 @@ class Run:
 
     def _cancellation(self) -> RunError:
         done = finished(self.journal.entries)
-        if self._expired and self._deadline is not None:
-            return DeadlineError(run_id=self.run_id, seconds=self._deadline, finished=done)
+        if self._expired and self.options.deadline is not None:
+            return DeadlineError(run_id=self.run_id, seconds=self.options.deadline, finished=done)
         return RunCancelledError(run_id=self.run_id, reason=self._reason or "it was stopped", finished=done)
 
     def _ended_by(self, error: RunError) -> RunError:
@@ -196,28 +263,3 @@ class Run:
             self.journal.add(RunFailed, None, (type(error).__name__, str(error), error.failures))
         error.result = self.result()
         return error
-
-
-def _initial(plan: Plan, given: Any) -> dict[str, Any]:
-    """The first fields of a scope's state; {} for a graph without state."""
-    definition = plan.definition
-    spec = definition.state
-    if spec is None:
-        if given is not None:
-            raise DefinitionError(f"graph '{definition.name}' has no state, but was given state={given!r:.80}.")
-        return {}
-    if given is not None and not isinstance(given, spec.model):
-        raise InputRefusedError(definition.name, f"state={spec.model.__name__}(...)", given, "it is another type")
-    if given is None and spec.missing():
-        detail = f"the state fields {', '.join(spec.missing())} have no default"
-        raise InputRefusedError(definition.name, f"state={spec.model.__name__}(...)", None, detail)
-    return spec.initial(given)
-
-
-def _check_options(limit: int | None, deadline: float | None, max_activations: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise DefinitionError(f"run(limit={limit}) would run nothing; use at least 1, or leave it out.")
-    if deadline is not None and not deadline > 0:
-        raise DefinitionError(f"run(deadline={deadline}) leaves no time; use seconds > 0, or leave it out.")
-    if max_activations is not None and max_activations < 1:
-        raise DefinitionError(f"run(max_activations={max_activations}) would start nothing; use at least 1.")

@@ -1,0 +1,78 @@
+"""How a run may be run: the keywords of `Graph.run`, `start` and `resume`, and what they become. Checks, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from loomgraph.errors import DefinitionError
+from loomgraph.graph.definition import OnFailure
+from loomgraph.runtime.durable import Durability
+from loomgraph.runtime.keeper import DEFAULT_TTL
+
+__all__ = ["DEFAULT_LAG", "ResumeKeywords", "RunKeywords", "RunOptions"]
+
+# how far a reader of run.events() may fall behind before the run waits for it, in events
+DEFAULT_LAG = 1024
+
+
+class ResumeKeywords(TypedDict, total=False):
+    """What may be said anew each time a run goes on.
+
+    `limit` is how many attempts may run at a time, over all nested scopes; `deadline` is in seconds; `deps` are live
+    objects for `ctx.deps`; `user_id`, `session_id` and `metadata` are handed to nodes; `max_activations` and
+    `on_failure` override the workflow's; `lag` is how many events a reader may fall behind before the run waits for
+    it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
+    many seconds the run stays this process's without a sign of life.
+    """
+
+    limit: int | None
+    deadline: float | None
+    deps: Any
+    user_id: str | None
+    session_id: str | None
+    metadata: Mapping[str, Any] | None
+    max_activations: int | None
+    on_failure: OnFailure | None
+    lag: int | None
+    durability: Durability
+    lease: float
+
+
+class RunKeywords(ResumeKeywords, total=False):
+    """The same, and what only a new run has: its id (made if left out) and its first state."""
+
+    run_id: str | None
+    state: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The keywords with their defaults. Raises DefinitionError for what cannot be meant."""
+
+    run_id: str | None = None
+    limit: int | None = None
+    deadline: float | None = None
+    deps: Any = None
+    user_id: str | None = None
+    session_id: str | None = None
+    state: Any = None
+    metadata: Mapping[str, Any] | None = None
+    max_activations: int | None = None
+    on_failure: OnFailure | None = None
+    lag: int | None = DEFAULT_LAG
+    durability: Durability = "sync"
+    lease: float = DEFAULT_TTL
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise DefinitionError(f"run(limit={self.limit}) would run nothing; use at least 1, or leave it out.")
+        if self.deadline is not None and not self.deadline > 0:
+            raise DefinitionError(f"run(deadline={self.deadline}) leaves no time; use seconds > 0, or leave it out.")
+        if self.max_activations is not None and self.max_activations < 1:
+            raise DefinitionError(f"run(max_activations={self.max_activations}) would start nothing; use at least 1.")
+        if self.durability not in ("sync", "batch", "exit"):
+            raise DefinitionError(f"run(durability={self.durability!r}) is unknown; use 'sync', 'batch' or 'exit'.")
+        if not self.lease > 0:
+            raise DefinitionError(f"run(lease={self.lease}) would be lost at once; use seconds > 0.")

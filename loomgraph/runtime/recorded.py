@@ -1,0 +1,147 @@
+"""A run as its store has it: loaded once, compared with the graph at hand, and folded into a machine.
+
+Resuming never guesses: a graph whose recorded nodes or edges changed is refused, with every difference named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from loomgraph.compile.compiled import CompiledGraph
+from loomgraph.compile.plan import Plan
+from loomgraph.engine.activation import Activation
+from loomgraph.engine.fold import Fold, Past
+from loomgraph.engine.machine import Machine
+from loomgraph.engine.scheduler import Scheduler
+from loomgraph.engine.scope import Scope
+from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
+from loomgraph.events import NodeStarted, RunStarted, node_path
+from loomgraph.runtime.durable import DurableJournal
+from loomgraph.runtime.format import LogFormat, shape_of
+from loomgraph.store.codec import Codec
+from loomgraph.store.protocol import RunHeader, Store, StoredEvent
+
+__all__ = ["OnChange", "Recorded", "initial_fields", "load"]
+
+OnChange: TypeAlias = Literal["strict", "compatible"]
+"""strict: a node that the log has started must not have changed. compatible: its code may have, its types not."""
+
+
+def initial_fields(plan: Plan, given: Any) -> dict[str, Any]:
+    """The first fields of a scope's state; {} for a graph without state. Raises InputRefusedError if it needs one."""
+    definition = plan.definition
+    spec = definition.state
+    if spec is None:
+        if given is not None:
+            raise DefinitionError(f"graph '{definition.name}' has no state, but was given state={given!r:.80}.")
+        return {}
+    if given is not None and not isinstance(given, spec.model):
+        raise InputRefusedError(definition.name, f"state={spec.model.__name__}(...)", given, "it is another type")
+    if given is None and spec.missing():
+        detail = f"the state fields {', '.join(spec.missing())} have no default"
+        raise InputRefusedError(definition.name, f"state={spec.model.__name__}(...)", None, detail)
+    return spec.initial(given)
+
+
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """The log of one run, its values, and what reads them."""
+
+    header: RunHeader
+    log: LogFormat
+    events: list[StoredEvent]
+    values: Mapping[bytes, bytes]
+
+    @property
+    def start(self) -> Past:
+        """RunStarted: (version, graph, fingerprint, input, taken, shape, state), still as references."""
+        return self.log.past(self.events[0])
+
+    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Scope:
+        """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
+        compiled, log = self.log.compiled, self.log
+        body = (*self.start[2], None, None)[:7]
+        value = log.codec.load(compiled.definition.input, body[3], self.values, "the run's input")
+        model = compiled.definition.state
+        state = None
+        if model is not None and body[6] is not None:
+            state = log.codec.load(model.model, body[6], self.values, "the run's first state")
+        fold = Fold(machine, initial_fields, self._decoded)
+        taken = tuple(body[4] or ())
+        root = fold.open(compiled.plan, value, taken, initial_fields(compiled.plan, state))
+        first = (compiled.definition.name, body[2], value, taken, state)
+        entries = [(self.events[0].time, RunStarted, None, first)]
+        for stored in self.events[1:]:
+            past = log.past(stored)
+            if past[1] == "":
+                entries.append((stored.time, past[0], None, past[2]))
+            else:
+                entries.append((stored.time, *fold.apply(past)))
+        fold.finish()
+        journal.restore(entries)
+        scheduler.dormant.update(fold.named)
+        scheduler.revive = self._reviver(machine, scheduler)
+        return root
+
+    def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
+        value = self.log.value(activation, output, self.values)
+        return value, self.log.updates(activation, updates, self.values)
+
+    def _reviver(self, machine: Machine, scheduler: Scheduler) -> Any:
+        def revive(
+            activation: Activation, key: str, plan: Plan, fingerprint: str, value: Any, past: list[Past]
+        ) -> Scope:
+            fold = Fold(machine, initial_fields, self._decoded, within=past[0][1])
+            scope = fold.open_named(activation, key, plan, fingerprint, value, past[0])
+            for event in past[1:]:
+                fold.apply(event)
+            fold.finish()
+            scheduler.dormant.update(fold.named)
+            return scope
+
+        return revive
+
+
+async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:
+    """A run's log for this graph. Raises UnknownRunError, GraphChangedError, StoreVersionError, ValueMissingError."""
+    if on_change not in ("strict", "compatible"):
+        raise DefinitionError(f"on_change={on_change!r} is unknown; use 'strict' or 'compatible'.")
+    header = await store.load(run_id)
+    events = await store.events(run_id)
+    if not events:
+        raise LogMismatchError(run_id, "RunStarted")
+    digests = await store.digests(run_id)
+    values = await store.values(digests)
+    log = LogFormat(compiled, Codec())
+    log.codec.known.update(values)
+    recorded = Recorded(header, log, events, values)
+    if header.fingerprint != compiled.fingerprint:
+        _compare(recorded, compiled, on_change)
+    return recorded
+
+
+def _compare(recorded: Recorded, compiled: CompiledGraph, on_change: OnChange) -> None:
+    """Raise GraphChangedError, naming every difference, unless what the log has done still stands."""
+    body = recorded.start[2]
+    was = recorded.log.codec.load(Any, body[5], recorded.values, "the graph")
+    now = shape_of(compiled)
+    ran = {node_path(e.key)[0] for e in recorded.events if recorded.log.past(e)[0] is NodeStarted}
+    found: list[str] = []
+    if recorded.header.graph != compiled.definition.name:
+        found.append(f"the run is of graph '{recorded.header.graph}', this one is '{compiled.definition.name}'")
+    for name in sorted(ran):
+        if name not in now["nodes"]:
+            found.append(f"node '{name}', which has run, is gone")
+        elif was["nodes"].get(name) != now["nodes"][name] and on_change == "strict":
+            found.append(f"node '{name}', which has run, has changed")
+    if was["edges"] != now["edges"]:
+        gone = [edge for edge in was["edges"] if edge not in now["edges"]]
+        new = [edge for edge in now["edges"] if edge not in was["edges"]]
+        found.extend(f"edge '{a}' -> '{b}' is gone" for a, b, _ in gone)
+        found.extend(f"edge '{a}' -> '{b}' is new" for a, b, _ in new)
+        if not gone and not new:
+            found.append("the edges are declared in another order")
+    if found:
+        raise GraphChangedError(recorded.header.run_id, found)

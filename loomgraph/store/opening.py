@@ -1,0 +1,54 @@
+"""Which store a string means. Opens nothing by itself: a store connects when it is first used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loomgraph.errors import StoreAddressError
+from loomgraph.store.protocol import Store
+
+__all__ = ["open_store", "opened"]
+
+_FORMS = {"memory": "memory:", "sqlite": "sqlite:FILE", "postgresql": "postgresql://USER@HOST/DATABASE"}
+
+
+def open_store(store: Store | str) -> Store:
+    """The store that a string names; a Store as it is.
+
+    `sqlite:runs.db` and `sqlite:///abs/runs.db` are files, `postgresql://...` a server, `memory:` a new empty store.
+    Raises StoreAddressError for anything else.
+    """
+    if not isinstance(store, str):
+        return store
+    scheme, colon, rest = store.partition(":")
+    if colon and scheme == "memory":
+        from loomgraph.store.memory import MemoryStore
+
+        return MemoryStore()
+    if colon and scheme == "sqlite" and rest:
+        from loomgraph.store.sqlite import SQLiteStore
+
+        return SQLiteStore(rest.removeprefix("//"))
+    if colon and scheme in ("postgresql", "postgres") and rest:
+        from loomgraph.store.postgres import PostgresStore
+
+        return PostgresStore(store)
+    close = difflib.get_close_matches(scheme, _FORMS, n=1)
+    near = f"{close[0]}:{rest}" if colon and close and scheme not in _FORMS else None
+    detail = f"'{scheme}' is no kind of store" if colon and scheme not in _FORMS else "its place is missing"
+    raise StoreAddressError(store, detail, list(_FORMS.values()), near)
+
+
+@asynccontextmanager
+async def opened(store: Store | str | None) -> AsyncIterator[Store | None]:
+    """The store that is meant, closed afterwards if it was opened here from a string."""
+    if store is None or not isinstance(store, str):
+        yield store
+        return
+    made = open_store(store)
+    try:
+        yield made
+    finally:
+        await made.close()
