@@ -26,8 +26,8 @@ class Activation:
     """One firing of a node. The machine's command to start is the activation itself.
 
     `index` is the item's position in a map, None for anything else; `map` is set on the map's own activation,
-    `child` on a graph node's; `held` and `task` are the driver's. `dead` means that nobody waits for the result any
-    more: it is refused and not logged.
+    `child` on a graph node's; `held`, `slot` and `task` are the driver's. `dead` means that nobody waits for the
+    result any more: it is refused and not logged.
     """
 
     __slots__ = (
@@ -43,6 +43,7 @@ class Activation:
         "node",
         "owner",
         "scope",
+        "slot",
         "task",
         "view",
     )
@@ -60,6 +61,7 @@ class Activation:
         self.dead = False
         self.cancelling = False
         self.held = False
+        self.slot = False
         self.child: Scope | None = None
         self.map: MapRun | None = None
         self.owner: Activation | None = None

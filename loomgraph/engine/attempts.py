@@ -58,7 +58,6 @@ class Attempts:
         scheduler = self._scheduler
         program = programs(activation.scope.plan)[activation.node]
         context: Any = None
-        retake = False
         try:
             while True:
                 context = None if program.context is None else self._context(activation, scheduler)
@@ -76,19 +75,16 @@ class Attempts:
                     wait = self._failed(activation, program, _stray(activation, error))
                 if wait is None:
                     return
-                retake = True
-                scheduler.slots.give()
+                scheduler.slots.give(activation)
                 scheduler.kick()
                 await scheduler.journal.commit()
                 await anyio.sleep(wait)
-                retake = False
-                await scheduler.slots.retake()
+                await scheduler.slots.retake(activation)
                 activation.attempt += 1
                 scheduler.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
                 await scheduler.journal.commit()
         finally:
-            if not retake:
-                scheduler.slots.give()
+            scheduler.slots.give(activation)
             if activation.held:
                 scheduler.leave(activation)
 

@@ -35,8 +35,9 @@ Past = tuple[Any, str, tuple[Any, ...]]
 class Fold:
     """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
 
-    `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded updates into live ones, given the activation they belong to; a
-    container's output is not recorded and not decoded, for it follows from its parts.
+    `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded
+    updates into live ones, given the activation they belong to; a container's output is not recorded and not decoded,
+    for it follows from its parts.
     """
 
     def __init__(

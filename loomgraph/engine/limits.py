@@ -24,15 +24,34 @@ class Slots:
         """Whether new work may start."""
         return self.limit is None or (self.used < self.limit and not self._returning)
 
-    def give(self) -> None:
-        """One attempt ended or waits for something that is not its own work."""
+    def take(self, activation: Activation) -> None:
+        """An attempt starts, or goes on whatever the limit, because it is being cancelled."""
+        if not activation.slot:
+            activation.slot = True
+            self.used += 1
+
+    def give(self, activation: Activation) -> None:
+        """An attempt ended, or waits for something that is not its own work. Its one slot is given once."""
+        if activation.slot:
+            activation.slot = False
+            self._give()
+
+    def _give(self) -> None:
         self.used -= 1
         if self._returning and self.limit is not None and self.used < self.limit:
             self.used += 1
             self._returning.popleft().set()
 
-    async def retake(self) -> None:
-        """Take a slot again; even if the wait is cancelled, for whoever holds a slot gives it back."""
+    async def retake(self, activation: Activation) -> None:
+        """Take the slot again, unless other code of the same attempt did meanwhile."""
+        if activation.slot:
+            return
+        await self._retake()
+        if activation.slot:
+            self._give()
+        activation.slot = True
+
+    async def _retake(self) -> None:
         if self.limit is None or self.used < self.limit:
             self.used += 1
             return
@@ -41,9 +60,10 @@ class Slots:
         try:
             await turn.wait()
         except BaseException:
-            if not turn.is_set():
+            if turn.is_set():
+                self._give()
+            else:
                 self._returning.remove(turn)
-                self.used += 1
             raise
 
 

@@ -211,7 +211,7 @@ class Scheduler:
             if program.fn is None:
                 self._enter(activation)
                 continue
-            self.slots.used += 1
+            self.slots.take(activation)
             self.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
             return activation
         return None
@@ -311,7 +311,7 @@ class Scheduler:
         scope.waiter = anyio.Event()
         if scope.ended:
             scope.waiter.set()
-        self.slots.give()
+        self.slots.give(activation)
         try:
             self.absorb()
             self.kick()
@@ -320,19 +320,19 @@ class Scheduler:
             if not scope.ended:
                 self.machine.abandon(scope, "the node that ran it was stopped")
                 self.absorb()
-            self.slots.used += 1
+            self.slots.take(activation)
             raise
-        await self.slots.retake()
+        await self.slots.retake(activation)
         return scope
 
-    async def outside(self, wait: Callable[[], Any]) -> Any:
+    async def outside(self, activation: Activation, wait: Callable[[], Any]) -> Any:
         """Await something that is not the node's own work without holding a slot."""
-        self.slots.give()
+        self.slots.give(activation)
         self.kick()
         try:
             result = await wait()
         except BaseException:
-            self.slots.used += 1
+            self.slots.take(activation)
             raise
-        await self.slots.retake()
+        await self.slots.retake(activation)
         return result

@@ -156,7 +156,7 @@ class RunContext(Context[Any, Any]):
         return own(scope.output)
 
     async def sleep(self, seconds: float) -> None:
-        await self._scheduler.outside(lambda: anyio.sleep(seconds))
+        await self._scheduler.outside(self._activation, lambda: anyio.sleep(seconds))
 
 
 def failure_error(run_id: str, troubles: list[Any], done: Mapping[str, Any]) -> RunError:

@@ -93,8 +93,8 @@ class Graph(Generic[InT, OutT]):
         """Run to the end and return the result. The options are those of `RunKeywords`.
 
         With `store` (a Store, or a string such as "sqlite:runs.db") every step is recorded there before it is acted
-        on, and `resume` goes on with the run after a crash. Raises InputRefusedError before anything ran, RunExistsError
-        if the store has a run of that id, else the RunError that says why there is no result.
+        on, and `resume` goes on with the run after a crash. Raises InputRefusedError before anything ran,
+        RunExistsError if the store has a run of that id, else the RunError that says why there is no result.
         """
         async with opened(store) as kept:
             return await Run(self._compiled, value, RunOptions(**options), kept).execute()

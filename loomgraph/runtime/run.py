@@ -43,6 +43,7 @@ from loomgraph.store.protocol import RunHeader, Store
 
 __all__ = ["Run"]
 
+
 class Run:
     """One execution. `execute` may be awaited once; everything else may be asked at any time.
 
@@ -110,6 +111,9 @@ class Run:
             start = self._begin() if self._recorded is None else self._go_on(self._recorded)
             if self.keeper is None:
                 return await self._perform(start)
+            if self._recorded is not None and self._recorded.header.status == "succeeded":
+                self.status = "succeeded"
+                return self.result(start())  # nothing to do, so nothing to own
             return await self._kept(self.keeper, start)
         finally:
             self.journal.close()
