@@ -50,6 +50,7 @@ __all__ = [
     "RunSucceeded",
     "ScopeEnded",
     "ScopeStarted",
+    "StepSucceeded",
     "activation_key",
     "escape",
     "node_path",
@@ -253,6 +254,14 @@ class ScopeEnded(_NodeEvent):
     failures: tuple[Failure, ...] = ()
 
 
+class StepSucceeded(_NodeEvent):
+    """A durable step inside a node finished: its key in the node, and its output."""
+
+    kind: Literal["StepSucceeded"] = "StepSucceeded"
+    step: str
+    output: Any = None
+
+
 class Emitted(_NodeEvent):
     """A node said something with ctx.emit."""
 
@@ -280,6 +289,7 @@ Event: TypeAlias = Annotated[
     | LoopCapReached
     | ScopeStarted
     | ScopeEnded
+    | StepSucceeded
     | Emitted,
     Field(discriminator="kind"),
 ]

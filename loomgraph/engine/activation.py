@@ -12,10 +12,23 @@ if TYPE_CHECKING:  # an activation points to its scope, and a scope keeps its ac
     from loomgraph.engine.scope import Scope
     from loomgraph.engine.state import View
 
-__all__ = ["Activation", "Cancel", "Completed", "Ended", "Failed", "Named", "Trouble"]
+__all__ = ["Activation", "Cancel", "Completed", "Ended", "Failed", "Named", "Stored", "Trouble"]
 
 Trouble = tuple[Failure, BaseException]
 """A failure and the live exception behind it."""
+
+
+# shared by all activations without steps; whoever has one gets a dict of its own
+_NO_STEPS: dict[str, Any] = {}
+
+
+class Stored:
+    """The output of a durable step as the log refers to it, until node code asks for it with its type."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref: Any) -> None:
+        self.ref = ref
 
 
 class Named(dict[str, Any]):
@@ -26,8 +39,8 @@ class Activation:
     """One firing of a node. The machine's command to start is the activation itself.
 
     `index` is the item's position in a map, None for anything else; `map` is set on the map's own activation,
-    `child` on a graph node's; `held`, `slot` and `task` are the driver's. `dead` means that nobody waits for the
-    result any more: it is refused and not logged.
+    `child` on a graph node's, `steps` has its durable steps; `held`, `slot` and `task` are the driver's. `dead` means
+    that nobody waits for the result any more: it is refused and not logged.
     """
 
     __slots__ = (
@@ -44,6 +57,7 @@ class Activation:
         "owner",
         "scope",
         "slot",
+        "steps",
         "task",
         "view",
     )
@@ -66,6 +80,13 @@ class Activation:
         self.map: MapRun | None = None
         self.owner: Activation | None = None
         self.task: Any = None
+        self.steps: dict[str, Any] = _NO_STEPS
+
+    def stepped(self, key: str, value: Any) -> None:
+        """A durable step of this activation finished; it is kept over attempts and resumes."""
+        if self.steps is _NO_STEPS:
+            self.steps = {}
+        self.steps[key] = value
 
     @property
     def name(self) -> str:

@@ -37,6 +37,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.LoopCapReached: ("cap", "handled"),
     events.ScopeStarted: ("graph", "fingerprint", "taken", "input"),
     events.ScopeEnded: ("output", "failures"),
+    events.StepSucceeded: ("step", "output"),
     events.Emitted: ("data",),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loomgraph.compile.plan import Plan
-from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Stored
 from loomgraph.engine.facts import Shadow
 from loomgraph.engine.machine import Command, Machine
 from loomgraph.engine.scope import Scope
@@ -23,6 +23,7 @@ from loomgraph.events import (
     NodeStarted,
     NodeSucceeded,
     ScopeStarted,
+    StepSucceeded,
 )
 from loomgraph.graph.state import Updates
 
@@ -49,6 +50,7 @@ class Fold:
     ) -> None:
         self.machine = machine
         self.root: Scope | None = None
+        # attempts that began and of which the log does not say how they ended
         self.started: set[Activation] = set()
         self.named: dict[str, list[Past]] = {}
         self._initial = initial
@@ -84,6 +86,8 @@ class Fold:
         subject: Any = Shadow(key)
         if named is not None:
             self.named.setdefault(named, []).append(past)
+            if kind is NodeSucceeded:  # its output is read when the graph it belongs to is known again
+                values = (values[0], None, values[2] or (), (), values[4])
         elif kind is ScopeStarted:
             subject = self._enter(key, values[2])
         elif kind is NodeStarted:
@@ -91,14 +95,20 @@ class Fold:
             activation.attempt = values[0]
             self.started.add(activation)
             values = (values[0], activation.input)
+        elif kind is StepSucceeded:
+            subject = self._find(key)
+            subject.stepped(values[0], Stored(values[1]))
         elif kind is AttemptFailed:
             subject = self._find(key)
+            self.started.discard(subject)
             self._again(subject, values[0])
         elif kind is NodeSucceeded:
             subject = self._find(key)
+            self.started.discard(subject)
             values = self._succeeded(subject, values)
         elif kind is NodeFailed:
             subject = self._find(key)
+            self.started.discard(subject)
             self._failed(subject, values)
         elif key in self._index and kind is not NodeSkipped:
             subject = self._index[key]  # derived from the others, or about the process that wrote it

@@ -61,6 +61,13 @@ class Journal:
     def prepare(self, activation: Any, value: Any, updates: Any) -> None:
         """An activation is about to report this; a journal that stores values refuses here what it cannot store."""
 
+    def prepare_step(self, activation: Any, key: str, tp: Any, value: Any) -> None:
+        """The same for a durable step of an activation."""
+
+    def recall(self, tp: Any, ref: Any, where: str) -> Any:
+        """A value that an old entry refers to, as this type. A journal in memory has no old entries."""
+        raise AssertionError(f"{where} is recalled from a journal in memory")
+
     async def commit(self) -> None:
         """Make what was recorded so far durable. Here, in memory, there is nothing to do."""
 

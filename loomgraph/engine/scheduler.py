@@ -47,6 +47,7 @@ class Scheduler:
         chance: Callable[[], float],
         begin: Callable[[Any, Any], dict[str, Any]],
         monotonic: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.machine = machine
         self.journal = journal
@@ -54,6 +55,7 @@ class Scheduler:
         self.nodes = NodeLimits()
         self.ready: deque[Activation] = deque()
         self.chance = chance
+        self.wall = wall
         self.initial = begin
         self.attempts = Attempts(self, context, monotonic)
         self.root: Scope | None = None

@@ -22,6 +22,7 @@
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
     ├── GraphChangedError           a run is resumed with a graph that its log does not fit
+    ├── InDoubtError                a node that must not run twice may have run when its process died
     ├── LogMismatchError            a log names what the graph does not have
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
@@ -82,6 +83,7 @@ from loomgraph.errors.base import (
 )
 from loomgraph.errors.log import (
     GraphChangedError,
+    InDoubtError,
     LogMismatchError,
     RecordedError,
     ValueMissingError,
@@ -135,6 +137,7 @@ __all__ = [
     "Failure",
     "Finding",
     "GraphChangedError",
+    "InDoubtError",
     "InputRefusedError",
     "JoinIncompleteError",
     "LeaseLostError",

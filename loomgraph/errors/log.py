@@ -8,6 +8,7 @@ from loomgraph.errors.base import Failure, LoomgraphError
 
 __all__ = [
     "GraphChangedError",
+    "InDoubtError",
     "LogMismatchError",
     "RecordedError",
     "ValueMissingError",
@@ -53,4 +54,15 @@ class GraphChangedError(LoomgraphError):
         super().__init__(
             f"run '{run_id}' cannot go on with this graph:{lines}\n"
             f"Resume it with the graph that wrote it, or, where only code changed, with on_change='compatible'."
+        )
+
+
+class InDoubtError(LoomgraphError):
+    """Nodes with effect="once" had begun when their process died: nobody knows whether they had their effect."""
+
+    def __init__(self, run_id: str, keys: Sequence[str]) -> None:
+        self.run_id, self.keys = run_id, tuple(keys)
+        super().__init__(
+            f"run '{run_id}' stopped while {', '.join(keys)} was at work, which must not happen twice. Find out "
+            f"whether it did its work; then resume with in_doubt='rerun' to run it again. The run stays as it is."
         )

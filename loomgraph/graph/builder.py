@@ -19,6 +19,7 @@ from loomgraph.graph.definition import (
     Definition,
     EdgeDef,
     EdgeKind,
+    Effect,
     FunctionBody,
     GraphBody,
     JoinDef,
@@ -122,6 +123,7 @@ class Builder:
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
+        effect: Effect = "repeat",
     ) -> Node[P, R]: ...
 
     @overload
@@ -137,6 +139,7 @@ class Builder:
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
+        effect: Effect = "repeat",
     ) -> Node[..., Any]: ...
 
     @overload
@@ -152,6 +155,7 @@ class Builder:
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
+        effect: Effect = "repeat",
     ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 
     def node(
@@ -166,14 +170,16 @@ class Builder:
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
+        effect: Effect = "repeat",
     ) -> Any:
         """Declare a node: a function (sync or async), a callable object, a Graph or an Agent. Also a decorator.
 
         `timeout` is in seconds, per attempt; `limit` is how many attempts of this node run at a time in one run;
-        `version` stands in for the source code in the node's fingerprint. Returns the node's handle.
+        `version` stands in for the source code in the node's fingerprint; `effect="once"` says that running it twice
+        would do harm. Returns the node's handle.
         Raises DefinitionError for what is not callable.
         """
-        _check_options(timeout, limit)
+        _check_options(timeout, limit, effect)
         localns = _caller_locals()
 
         def declare(body: Any) -> Node[..., Any]:
@@ -188,6 +194,7 @@ class Builder:
                 cache=kept,
                 tags=tuple(tags),
                 version=version,
+                effect=effect,
             )
 
         return declare if fn is None else declare(fn)
@@ -412,9 +419,11 @@ class Builder:
         )
 
 
-def _check_options(timeout: float | None, limit: int | None) -> None:
+def _check_options(timeout: float | None, limit: int | None, effect: Effect) -> None:
     if timeout is not None and not timeout > 0:
         raise DefinitionError(f"timeout={timeout} leaves no time; use seconds > 0, or leave it out.")
+    if effect not in ("repeat", "once"):
+        raise DefinitionError(f"effect={effect!r} is unknown; use 'repeat' or 'once'.")
     if limit is not None and limit < 1:
         raise DefinitionError(f"limit={limit} would run nothing; use at least 1, or leave it out.")
 

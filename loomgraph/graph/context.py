@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
@@ -97,8 +97,32 @@ class Context(Generic[StateT, DepsT]):
         """
         raise NotImplementedError
 
+    @property
+    def idempotency_key(self) -> str:
+        """A text that names this activation in all the world, the same on every attempt and after every resume.
+
+        Hand it to services that refuse to do the same thing twice.
+        """
+        raise NotImplementedError
+
+    async def step(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
+        """Call `fn` (sync ones in a worker thread) and keep what it returned, so that it is not called again.
+
+        A retry of this node, or a resume after a crash, gets the kept value. `key` names the step, once in a node;
+        `result` is the type it is kept as, by default `fn`'s return annotation. Raises what `fn` raises (nothing is
+        kept then), and CodecError for what cannot be stored.
+        """
+        raise NotImplementedError
+
+    def step_sync(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
+        """`step`, for nodes that are plain functions in a worker thread."""
+        raise NotImplementedError
+
     async def sleep(self, seconds: float) -> None:
-        """Wait without holding a slot of the run's concurrency limit."""
+        """Wait without holding a slot of the run's concurrency limit. After a resume only the rest is waited for.
+
+        The n-th sleep of an attempt is the n-th sleep of the next one.
+        """
         raise NotImplementedError
 
     @property

@@ -21,6 +21,7 @@ __all__ = [
     "Definition",
     "EdgeDef",
     "EdgeKind",
+    "Effect",
     "FunctionBody",
     "GraphBody",
     "JoinDef",
@@ -32,6 +33,8 @@ __all__ = [
 
 EdgeKind: TypeAlias = Literal["normal", "error", "cap"]
 """normal: taken on success; error: taken on a matching failure; cap: taken when the source's loop reaches its cap."""
+Effect: TypeAlias = Literal["repeat", "once"]
+"""once: must not happen twice; a resume that cannot know whether it happened asks (see `in_doubt`)."""
 OnFailure: TypeAlias = Literal["cancel", "drain"]
 
 
@@ -77,6 +80,7 @@ class NodeDef:
     cache: Cache | None = None
     tags: tuple[str, ...] = ()
     version: str | None = None
+    effect: Effect = "repeat"
     doc: str | None = None
 
 

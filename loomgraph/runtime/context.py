@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 
 from loomgraph.compile.values import validator
-from loomgraph.engine.activation import Activation
+from loomgraph.engine.activation import Activation, Stored
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError
-from loomgraph.events import Emitted
+from loomgraph.events import Emitted, StepSucceeded
 from loomgraph.graph.context import Context
 from loomgraph.graph.ownership import own
 from loomgraph.graph.refs import Embeddable
-from loomgraph.graph.signature import describe_type
+from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.graph.state import Updates
 
 __all__ = ["RunContext", "RunSettings"]
@@ -37,7 +42,7 @@ class RunSettings:
 class RunContext(Context[Any, Any]):
     """One attempt's view of its run."""
 
-    __slots__ = ("_activation", "_keys", "_scheduler", "_settings", "_written")
+    __slots__ = ("_activation", "_keys", "_naps", "_scheduler", "_settings", "_written")
 
     def __init__(self, settings: RunSettings, activation: Activation, scheduler: Scheduler) -> None:
         self._settings = settings
@@ -45,6 +50,7 @@ class RunContext(Context[Any, Any]):
         self._scheduler = scheduler
         self._written: list[tuple[str, Any]] = []
         self._keys: set[str] = set()
+        self._naps = 0
 
     @property
     def run_id(self) -> str:
@@ -141,9 +147,9 @@ class RunContext(Context[Any, Any]):
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         if not isinstance(graph, Embeddable):
             raise DefinitionError(f"ctx.run takes a compiled Graph or an Agent, not {graph!r}. Call .compile() first.")
-        if key in self._keys:
+        if f"run:{key}" in self._keys:
             raise DefinitionError(f"node '{self.node}' ran two graphs under the key {key!r}; give each its own key.")
-        self._keys.add(key)
+        self._keys.add(f"run:{key}")
         compiled = graph.__loomgraph_embed__()
         definition = compiled.definition
         detail = validator(definition.input)(value)
@@ -155,7 +161,48 @@ class RunContext(Context[Any, Any]):
             raise failure_error(self.run_id, troubles, {})
         return own(scope.output)
 
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.run_id}:{self._activation.key}"
+
+    async def step(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
+        name, tp = f"step:{key}", _result_type(fn) if result is None else result
+        if name in self._keys:
+            raise DefinitionError(f"node '{self.node}' took two steps with the key {key!r}; give each its own key.")
+        self._keys.add(name)
+        if name not in self._activation.steps:
+            await self._keep(name, await _called(fn, args, kwargs), tp)
+        return self._kept(name, tp)
+
+    def step_sync(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
+        return anyio.from_thread.run(functools.partial(self.step, key, fn, *args, result=result, **kwargs))
+
+    async def _keep(self, name: str, value: Any, tp: Any) -> None:
+        """Record a step's value; returns once it is durable."""
+        activation, journal = self._activation, self._scheduler.journal
+        if activation.dead:
+            return
+        kept = own(value)
+        if journal.durable:
+            journal.prepare_step(activation, name, tp, kept)
+        activation.stepped(name, kept)
+        journal.add(StepSucceeded, activation, (name, kept))
+        await journal.commit()
+
+    def _kept(self, name: str, tp: Any) -> Any:
+        activation = self._activation
+        value = activation.steps.get(name)
+        if isinstance(value, Stored):
+            value = self._scheduler.journal.recall(tp, value.ref, f"{name} of node '{self.node}'")
+            activation.stepped(name, value)
+        return own(value)
+
     async def sleep(self, seconds: float) -> None:
+        self._naps += 1
+        name = f"sleep:{self._naps}"
+        if name not in self._activation.steps:
+            await self._keep(name, self._scheduler.wall() + seconds, float)
+        seconds = max(0.0, self._kept(name, float) - self._scheduler.wall())
         await self._scheduler.outside(self._activation, lambda: anyio.sleep(seconds))
 
 
@@ -171,3 +218,17 @@ def failure_error(run_id: str, troubles: list[Any], done: Mapping[str, Any]) -> 
     error = NodeFailedError(run_id=run_id, failures=failures, exceptions=exceptions, finished=done)
     error.__cause__ = first
     return error
+
+
+async def _called(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **kwargs)
+    value = await anyio.to_thread.run_sync(functools.partial(fn, *args, **kwargs))
+    return await value if inspect.isawaitable(value) else value
+
+
+def _result_type(fn: Callable[..., Any]) -> Any:
+    try:
+        return typing.get_type_hints(fn, include_extras=True).get("return", EMPTY)
+    except (NameError, TypeError):
+        return EMPTY

@@ -6,7 +6,7 @@ written shares the next one. A failed write ends the run: the machine in memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -14,6 +14,7 @@ import anyio
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
+from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import LogFormat
 from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredValue
 
@@ -44,6 +45,7 @@ class DurableJournal(Journal):
         self.durability: Durability = durability
         self.lease: Lease | None = None
         self._written = 0
+        self.values: Mapping[bytes, bytes] = {}
         self._writing: anyio.Event | None = None
 
     @property
@@ -52,6 +54,12 @@ class DurableJournal(Journal):
 
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         self.log.prepare(activation, value, updates)
+
+    def prepare_step(self, activation: Activation, key: str, tp: Any, value: Any) -> None:
+        self.log.prepare_step(activation, key, tp, value)
+
+    def recall(self, tp: Any, ref: Any, where: str) -> Any:
+        return self.log.codec.load(Any if tp is EMPTY else tp, ref, self.values, where)
 
     async def commit(self) -> None:
         if self.durability == "exit" or (self.durability == "batch" and self._writing is not None):
@@ -67,7 +75,9 @@ class DurableJournal(Journal):
                 continue
             self._writing = anyio.Event()
             try:
-                await self._write(status)
+                # an entry is encoded once, so a write that has begun is seen through
+                with anyio.CancelScope(shield=True):
+                    await self._write(status)
                 status = None
             finally:
                 self._writing.set()
@@ -83,8 +93,9 @@ class DurableJournal(Journal):
         changes = None if status is None else HeaderChanges(time=self._now(), status=status)
         return end, Batch(events, values, (), changes)
 
-    def restore(self, entries: list[Entry]) -> None:
+    def restore(self, entries: list[Entry], values: Mapping[bytes, bytes]) -> None:
         """Begin with what the store has already."""
+        self.values = values
         self.entries.extend(entries)
         self._written = len(self.entries)
 

@@ -47,6 +47,7 @@ KINDS: Mapping[str, Any] = {
     "g": events.ScopeStarted,
     "G": events.ScopeEnded,
     "e": events.Emitted,
+    "p": events.StepSucceeded,
 }
 _CODES = {kind: code for code, kind in KINDS.items()}
 
@@ -62,6 +63,7 @@ class LogFormat:
         self.codec = codec
         self.rows: Rows = {}
         self._prepared: dict[Activation, Prepared] = {}
+        self._steps: dict[tuple[Activation, str], Any] = {}
 
     # ------------------------------------------------------------------ writing
 
@@ -73,6 +75,10 @@ class LogFormat:
         spec = activation.scope.plan.definition.state
         written = [self._update(spec, name, item, where) for name, item in updates] if spec is not None else []
         self._prepared[activation] = (output, written)
+
+    def prepare_step(self, activation: Activation, key: str, tp: Any, value: Any) -> None:
+        """The same for a durable step inside an activation."""
+        self._steps[activation, key] = self._dump(_open(tp), value, f"step '{key}' of node '{activation.path}'")
 
     def _update(self, spec: StateSpec, name: str, item: Any, where: str) -> list[Any]:
         declared: Any = spec.model.model_fields[name].annotation
@@ -102,6 +108,8 @@ class LogFormat:
             attempt, _, taken, _, cached = values
             output, updates = self._prepared.pop(subject, (None, []))
             return [output, self._taken(subject, taken), updates or None, _default(attempt, 1), cached or None]
+        if kind is events.StepSucceeded:
+            return [values[0], self._steps.pop((subject, values[0]), None)]
         if kind is events.NodeFailed:
             return [_failure(values[1]), list(values[2]) or None, _default(values[0], 1)]
         if kind is events.AttemptFailed:
@@ -226,5 +234,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Failure):
         return _failure(value)
     if isinstance(value, tuple) and value and isinstance(value[0], Failure):
-        return [_failure(item) for item in value]
+        failures: tuple[Failure, ...] = value  # pyright: ignore[reportUnknownVariableType]
+        return [_failure(item) for item in failures]
     return to_jsonable_python(value, fallback=repr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -46,7 +46,7 @@ class Keeper:
         journal.lease = await self.store.acquire(self.run_id, self.owner, self.ttl)
 
     @asynccontextmanager
-    async def keeping(self, journal: DurableJournal, stop: Callable[[str], None]) -> AsyncIterator[None]:
+    async def keeping(self, journal: DurableJournal, stop: Callable[[str], None]) -> AsyncGenerator[None]:
         """Renew the lease while the block runs, and give it up afterwards; `stop` is called once it is lost."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._beat, journal, stop)

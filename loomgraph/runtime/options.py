@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from loomgraph.errors import DefinitionError
 from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
 
-__all__ = ["DEFAULT_LAG", "ResumeKeywords", "RunKeywords", "RunOptions"]
+__all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions"]
 
+InDoubt: TypeAlias = Literal["fail", "rerun"]
 # how far a reader of run.events() may fall behind before the run waits for it, in events
 DEFAULT_LAG = 1024
 
@@ -24,7 +25,8 @@ class ResumeKeywords(TypedDict, total=False):
     objects for `ctx.deps`; `user_id`, `session_id` and `metadata` are handed to nodes; `max_activations` and
     `on_failure` override the workflow's; `lag` is how many events a reader may fall behind before the run waits for
     it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
-    many seconds the run stays this process's without a sign of life.
+    many seconds the run stays this process's without a sign of life; `in_doubt` is what a resume does about a node
+    with effect="once" that began and may or may not have had its effect: refuse ("fail") or run it again ("rerun").
     """
 
     limit: int | None
@@ -38,6 +40,7 @@ class ResumeKeywords(TypedDict, total=False):
     lag: int | None
     durability: Durability
     lease: float
+    in_doubt: InDoubt
 
 
 class RunKeywords(ResumeKeywords, total=False):
@@ -64,6 +67,7 @@ class RunOptions:
     lag: int | None = DEFAULT_LAG
     durability: Durability = "sync"
     lease: float = DEFAULT_TTL
+    in_doubt: InDoubt = "fail"
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -74,5 +78,7 @@ class RunOptions:
             raise DefinitionError(f"run(max_activations={self.max_activations}) would start nothing; use at least 1.")
         if self.durability not in ("sync", "batch", "exit"):
             raise DefinitionError(f"run(durability={self.durability!r}) is unknown; use 'sync', 'batch' or 'exit'.")
+        if self.in_doubt not in ("fail", "rerun"):
+            raise DefinitionError(f"resume(in_doubt={self.in_doubt!r}) is unknown; use 'fail' or 'rerun'.")
         if not self.lease > 0:
             raise DefinitionError(f"run(lease={self.lease}) would be lost at once; use seconds > 0.")

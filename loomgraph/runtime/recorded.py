@@ -6,7 +6,7 @@ Resuming never guesses: a graph whose recorded nodes or edges changed is refused
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from loomgraph.compile.compiled import CompiledGraph
@@ -47,12 +47,16 @@ def initial_fields(plan: Plan, given: Any) -> dict[str, Any]:
 
 @dataclass(slots=True, eq=False)
 class Recorded:
-    """The log of one run, its values, and what reads them."""
+    """The log of one run, its values, and what reads them.
+
+    After `replay`, `doubtful` has the activations with effect="once" that began and of which nobody knows the end.
+    """
 
     header: RunHeader
     log: LogFormat
     events: list[StoredEvent]
     values: Mapping[bytes, bytes]
+    doubtful: list[Activation] = field(default_factory=list[Activation])
 
     @property
     def start(self) -> Past:
@@ -80,7 +84,8 @@ class Recorded:
             else:
                 entries.append((stored.time, *fold.apply(past)))
         fold.finish()
-        journal.restore(entries)
+        journal.restore(entries, self.values)
+        self.doubtful = [a for a in fold.started if a.scope.plan.definition.nodes[a.node].effect == "once"]
         scheduler.dormant.update(fold.named)
         scheduler.revive = self._reviver(machine, scheduler)
         return root

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias
 from typing_extensions import TypeVar
 
 from loomgraph.engine.activation import Activation, Named
-from loomgraph.engine.facts import Entry, event_of
+from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.errors import Failure
 from loomgraph.events import (
     AttemptFailed,
@@ -77,16 +77,19 @@ class ActivationRecord:
 
 def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
     """The activations of a log, in the order they first appear in it."""
-    records: dict[int, ActivationRecord] = {}
+    # by key, for a run that was resumed has activations of more than one process
+    records: dict[str, ActivationRecord] = {}
     for time, kind, subject, values in entries:
         if kind not in _FOLDED:
             continue
-        record = records.get(id(subject))
+        key = subject.key
+        record = records.get(key)
         if record is None:
-            record = records[id(subject)] = _record(subject)
+            record = records[key] = _record(subject, key)
         if kind is NodeStarted:
             record.attempts, record.input = values[0], _plain(values[1])
             record.started = time if record.started is None else record.started
+            record.status, record.failure, record.ended = "running", None, None
             continue
         if kind is AttemptFailed:
             record.failures.append(values[1])
@@ -108,8 +111,7 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
 _FOLDED = frozenset({NodeStarted, AttemptFailed, NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled})
 
 
-def _record(subject: Activation) -> ActivationRecord:
-    key = subject.key
+def _record(subject: Activation | Shadow, key: str) -> ActivationRecord:
     return ActivationRecord(key, subject.path, node_path(key), subject.iteration, subject.index)
 
 

@@ -23,6 +23,7 @@ from loomgraph.errors import (
     ActivationError,
     DeadlineError,
     Failure,
+    InDoubtError,
     InputRefusedError,
     OutputRefusedError,
     RunCancelledError,
@@ -88,6 +89,7 @@ class Run:
             chance=random.random,
             begin=initial_fields,
             monotonic=time.monotonic,
+            wall=time.time,
         )
 
     def _journal(self, store: Store | None) -> Journal:
@@ -166,6 +168,8 @@ class Run:
         journal = self.journal
         assert isinstance(journal, DurableJournal)
         root = recorded.replay(self.machine, self.scheduler, journal)
+        if recorded.doubtful and self.options.in_doubt == "fail":
+            raise InDoubtError(self.run_id, sorted(activation.key for activation in recorded.doubtful))
         self.value = root.input
         if not root.ended:
             journal.add(RunResumed, None, (len(journal.entries),))

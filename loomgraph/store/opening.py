@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from loomgraph.errors import StoreAddressError
@@ -42,7 +42,7 @@ def open_store(store: Store | str) -> Store:
 
 
 @asynccontextmanager
-async def opened(store: Store | str | None) -> AsyncIterator[Store | None]:
+async def opened(store: Store | str | None) -> AsyncGenerator[Store | None]:
     """The store that is meant, closed afterwards if it was opened here from a string."""
     if store is None or not isinstance(store, str):
         yield store
