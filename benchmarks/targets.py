@@ -63,10 +63,10 @@ def _limits(found: _Found) -> Iterator[Verdict]:
 def _against_peers(found: _Found) -> Iterator[Verdict]:
     for (name, size, engine), cell in found.items():
         ours = found.get((name, size, OURS))
-        if name not in ("chain", "loop") or engine in (OURS, FLOOR) or ours is None:
+        if name not in ("chain", "loop", "loop-goto") or engine in (OURS, FLOOR) or ours is None:
             continue
         times = cell.seconds / ours.seconds
-        least = LANGGRAPH_TIMES if engine == LANGGRAPH else 1.0
+        least = LANGGRAPH_TIMES if engine == LANGGRAPH and name != "loop-goto" else 1.0
         promise = f"at least {least:g} times as fast as" if least > 1 else "ahead of"
         yield Verdict(f"{name} {size:_}: {promise} {engine}", f"{times:.1f} times", times >= least)
 

@@ -66,6 +66,15 @@ WORKLOADS = (
     Workload("chain", "n nodes in a row", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
     Workload("loop", "one node, n iterations", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
     Workload(
+        "loop-goto",
+        "the same loop where the node names its successor",
+        (1_000,),
+        (1_000,),
+        "us/step",
+        lambda n: n,
+        _each,
+    ),
+    Workload(
         "fanout",
         "n nodes side by side, joined",
         (100, 1_000, 10_000),

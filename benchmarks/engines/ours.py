@@ -92,6 +92,9 @@ class Ours(Engine):
         wf.edge(step, END, when=OTHERWISE)
         return _once(wf.compile())
 
+    def loop_goto(self, n: int) -> Job:
+        return self.loop(n)  # there is one way to write a loop
+
     def fanout(self, n: int) -> Job:
         wf = Workflow("fanout", input=int, output=int)
         wf.parallel([wf.node(_add(i), name=f"n{i}") for i in range(n)], source=START, into=_total)

@@ -84,6 +84,9 @@ class PydanticGraph(Engine):
         g.add(g.node(Again), g.edge_from(g.start_node).to(enter))
         return _once(g.build())
 
+    def loop_goto(self, n: int) -> Job:
+        return self.loop(n)
+
     def fanout(self, n: int) -> Job:
         def add(i: int) -> Any:
             async def node(ctx: Context) -> int:
