@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loomgraph.compile.plan import JoinPlan, Plan, RegionPlan
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.binding import bind_join
-from loomgraph.errors import ActivationError, Failure, QuorumError
+from loomgraph.errors import ActivationError, Failure, QuorumError, StateConflictError
 from loomgraph.events import JoinDecided, NodeSkipped
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ __all__ = ["EarlyJoin", "fresh", "reset", "settle", "tolerates", "unmet_back_joi
 class EarlyJoin:
     """One early join in the current iteration of its target's region."""
 
-    __slots__ = ("decided", "failures", "left", "taken", "views")
+    __slots__ = ("decided", "failures", "left", "seen", "taken", "views")
 
     def __init__(self, members: int) -> None:
         self.left = members
         self.taken: dict[int, Any] = {}
-        self.views: list[View] = []
+        self.views: list[View] = []  # of the taken members
+        self.seen: list[View] = []  # of all settled ones
         self.failures: list[Failure] = []
         self.decided = False
 
@@ -52,6 +53,8 @@ def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> 
     if state.decided:
         return
     state.left -= 1
+    if view is not None:
+        state.seen.append(view)
     if taken:
         state.taken[e] = value
         if view is not None:
@@ -60,6 +63,8 @@ def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> 
         _decide(scope, join, state, e)
     elif state.left == 0 and plan.back_of[e] < 0:
         state.decided = True
+        for seen in state.seen:  # nobody won, so whatever follows comes after all of them
+            scope.see(join.target, seen)
         if state.taken or state.failures:
             error = QuorumError(plan.names[join.target], join.need, len(state.taken), len(join.edges), state.failures)
             if scope.status[join.target] == 0:
@@ -106,9 +111,14 @@ def _withdraw(scope: Scope, join: JoinPlan, subject: Activation) -> None:
             scope.machine.facts.append((NodeSkipped, skipped, ()))
         if plan.region_of[node] not in join.feeder_regions:
             scope.unit_done(plan.region_of[node])
-    for region in join.feeder_regions:
+    for region in reversed(join.feeder_regions):  # inner loops first
         if not scope.over[region]:
             scope.over[region] = True
+            if scope.state is not None:
+                try:
+                    scope.state.end_loop(region)  # what ran in it has run, though nothing leaves it any more
+                except StateConflictError as error:
+                    scope.region_failed(region, error)
             if plan.regions[region].parent not in join.feeder_regions:
                 scope.unit_done(plan.regions[region].parent)
 

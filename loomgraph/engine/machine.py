@@ -16,12 +16,12 @@ from loomgraph.engine import early
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
 from loomgraph.engine.maps import MapRun
 from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.engine.state import View
 from loomgraph.errors import (
     Failure,
     MapInputError,
     NoResultError,
     ScopeCancelledError,
-    StateConflictError,
 )
 from loomgraph.events import (
     MapCompleted,
@@ -144,7 +144,7 @@ class Machine:
             return
         scope = activation.scope
         fast = not scope.drains and not scope.plan.out_error[activation.node]
-        activation.map = run = MapRun(spec, ordered, activation.view, fast=fast)
+        activation.map = run = MapRun(spec, ordered, fast=fast)
         self.facts.append((MapStarted, activation, (len(ordered),)))
         self._feed(activation, run)
 
@@ -167,12 +167,10 @@ class Machine:
         if run.troubles and run.spec.on_error == "fail" and not run.need:
             self.commands.append(Failed(activation, run.troubles))
             return
-        if scope.state is not None and run.view is not None:
-            try:
-                scope.state.check(run.view, scope.plan.region_of[activation.node])
-            except StateConflictError as error:
-                self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
-                return
+        conflict = None if scope.state is None else scope.state.clash(run.writes)
+        if conflict is not None:
+            self.commands.append(Failed(activation, [(failure_of(activation, conflict), conflict)]))
+            return
         self.facts.append((MapCompleted, activation, (run.winners(),)))
         self.commands.append(Completed(activation, run.value()))
 
@@ -187,25 +185,32 @@ class Machine:
         scope = activation.scope
         self.facts.append((NodeSucceeded, activation, (activation.attempt, value, taken, updates, cached)))
         owner = activation.owner
-        view = activation.view if activation.map is None else activation.map.view
-        if updates:
-            assert scope.state is not None
-            assert view is not None
-            index = -1 if activation.index is None else activation.index
-            view = scope.state.wrote(activation.node, index, activation.key, view, updates)
         if owner is None:
-            scope.finish(activation, taken, value, view)
+            scope.finish(activation, taken, value, self._written(activation, updates))
             scope.conclude()
             return True
         run = owner.map
         assert run is not None
         assert activation.index is not None
-        if updates and scope.state is not None and view is not None:
-            depth = scope.plan.regions[scope.plan.region_of[owner.node]].depth
-            run.view = scope.state.merge(run.view, view, depth)
+        if updates:
+            run.writes[activation.index] = (activation.key, updates)
         run.succeeded(activation.index, value)
         self._item_settled(owner, run)
         return True
+
+    def _written(self, activation: Activation, updates: Updates) -> View | None:
+        """The view of an activation that succeeded, after its own updates or, for a map, those of its items."""
+        view, state = activation.view, activation.scope.state
+        if state is None or view is None:
+            return view
+        if activation.map is None:
+            return state.wrote(activation.node, -1, activation.key, view, updates) if updates else view
+        depth = len(view.masks) - 1
+        after = view
+        for index, (key, written) in sorted(activation.map.writes.items()):
+            after = state.merge(after, state.wrote(activation.node, index, key, view, written), depth)
+        after.merged = False  # `clash` has looked
+        return after
 
     def failed(
         self,

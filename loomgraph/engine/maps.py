@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loomgraph.engine.activation import Activation, Trouble
 from loomgraph.errors import Failure, QuorumError
 from loomgraph.graph.policy import MapSpec, Quorum
-
-if TYPE_CHECKING:
-    from loomgraph.engine.state import View
+from loomgraph.graph.state import Updates
 
 __all__ = ["MapRun"]
 
@@ -20,9 +18,9 @@ _MISSING: Any = object()
 class MapRun:
     """The items of one activation of a map node. The machine asks it for items to start and tells it how they end."""
 
-    __slots__ = ("_troubles", "cursor", "fast", "items", "left", "live", "need", "results", "spec", "view", "won")
+    __slots__ = ("_troubles", "cursor", "fast", "items", "left", "live", "need", "results", "spec", "won", "writes")
 
-    def __init__(self, spec: MapSpec, items: Sequence[Any], view: View | None, *, fast: bool) -> None:
+    def __init__(self, spec: MapSpec, items: Sequence[Any], *, fast: bool) -> None:
         self.spec = spec
         # whether the first failure decides: only if it ends the run anyway, or the outcome would depend on timing
         self.fast = fast and spec.on_error == "fail"
@@ -34,7 +32,8 @@ class MapRun:
         self.need = spec.wait.k if isinstance(spec.wait, Quorum) else 1 if spec.wait == "first" else 0
         self.won = 0
         self._troubles: dict[int, list[Trouble]] = {}
-        self.view = view
+        # the items' state updates, which exist once the map as a whole has succeeded: index -> (key, updates)
+        self.writes: dict[int, tuple[str, Updates]] = {}
 
     def take(self, owner: Activation) -> Activation | None:
         """The next item to start, if the map's limit allows one now."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.engine import early
-from loomgraph.engine.activation import Activation, Trouble
 from loomgraph.engine.binding import bind
-from loomgraph.errors import ActivationError, ExitOvertakenError, Failure, LoopCapError, StateConflictError
+from loomgraph.errors import ActivationError, ExitOvertakenError, LoopCapError, StateConflictError
 from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def close(scope: Scope, region: int) -> None:
     plan = scope.plan.regions[region]
     quorum = early.unmet_back_join(scope, plan)
     if quorum is not None:
-        _trouble(scope, region, quorum)
+        scope.region_failed(region, quorum)
         return
     back, hold = scope.back[region], scope.hold[region]
     if not back:
@@ -32,7 +31,7 @@ def close(scope: Scope, region: int) -> None:
     now = scope.iters[region]
     overtaken = [e for e, (_, iteration) in hold.items() if iteration == now and not scope.plan.latest[e]]
     if overtaken:
-        _trouble(scope, region, _overtaken(scope, region, min(overtaken)))
+        scope.region_failed(region, _overtaken(scope, region, min(overtaken)))
     elif now + 1 < plan.cap:
         _again(scope, region)
     else:
@@ -46,7 +45,7 @@ def _again(scope: Scope, region: int) -> None:
         try:
             view = scope.state.next_iteration(region)
         except StateConflictError as error:
-            _trouble(scope, region, error)
+            scope.region_failed(region, error)
             return
     back = scope.back[region]
     scope.iters[region] += 1
@@ -67,7 +66,7 @@ def _again(scope: Scope, region: int) -> None:
             assert scope.state is not None
             scope.seen[node] = scope.state.at(view, scope.plan.regions[scope.plan.region_of[node]].depth)
     early.reset(scope, plan)
-    subject = _subject(scope, region)
+    subject = scope.header(region)
     scope.machine.facts.append((IterationStarted, subject, (vector,)))
     scope.got[plan.header] = back
     scope.todo.append(plan.header)
@@ -81,7 +80,7 @@ def _end(scope: Scope, region: int, held: dict[int, tuple[Any, int]], cap_value:
         try:
             view = scope.state.end_loop(region)
         except StateConflictError as error:
-            _trouble(scope, region, error)
+            scope.region_failed(region, error)
             return
     scope.over[region] = True
     scope.hold[region], scope.back[region] = {}, []
@@ -90,7 +89,7 @@ def _end(scope: Scope, region: int, held: dict[int, tuple[Any, int]], cap_value:
         held = {plan.cap_edge: (cap_value[0], now)}
     # an exit counts if it was taken in the last iteration, or ever, where it says exit="latest"
     kept = {e: value for e, (value, at) in held.items() if at == now or scope.plan.latest[e]}
-    scope.machine.facts.append((LoopEnded, _subject(scope, region), (now + 1, tuple(sorted(kept)))))
+    scope.machine.facts.append((LoopEnded, scope.header(region), (now + 1, tuple(sorted(kept)))))
     for e in plan.exits:
         leaves = scope.plan.leaves[e]
         scope.leave(e, e in kept, kept.get(e), leaves.index(region) + 1, view)
@@ -101,19 +100,19 @@ def _capped(scope: Scope, region: int) -> None:
     plan = scope.plan.regions[region]
     back = scope.back[region]
     handled = plan.cap_edge >= 0
-    scope.machine.facts.append((LoopCapReached, _subject(scope, region), (plan.cap, handled)))
+    scope.machine.facts.append((LoopCapReached, scope.header(region), (plan.cap, handled)))
     if handled:
         try:
             value = bind(scope.plan, plan.header, back)
         except ActivationError as error:
-            _trouble(scope, region, error)
+            scope.region_failed(region, error)
             return
         _end(scope, region, {}, (value,))
         return
     nest, definition = scope.plan.nest, scope.plan.definition
     cycle = [scope.plan.names[node] for node in nest.cycle(nest.regions[region], definition)]
     values = {scope.plan.names[scope.plan.src[e]]: value for e, value in back}
-    _trouble(scope, region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
+    scope.region_failed(region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
 
 
 def _overtaken(scope: Scope, region: int, e: int) -> ExitOvertakenError:
@@ -126,15 +125,3 @@ def _overtaken(scope: Scope, region: int, e: int) -> ExitOvertakenError:
         target=definition.name_of(edge.target),
         header=header,
     )
-
-
-def _subject(scope: Scope, region: int) -> Activation:
-    header = scope.plan.regions[region].header
-    return Activation(scope, header, scope.vector(region), None, None, None)
-
-
-def _trouble(scope: Scope, region: int, error: Exception) -> None:
-    subject = _subject(scope, region)
-    failure = Failure(subject.path, subject.key, 1, type(error).__name__, str(error))
-    trouble: Trouble = (failure, error)
-    scope.halt([trouble], (subject.node, subject.iteration))

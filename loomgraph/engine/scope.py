@@ -299,6 +299,15 @@ class Scope:
         self.machine.facts.append((NodeSkipped, subject, ()))
         self.depart(node, (), None, self.seen[node] if self.state is not None else None)
 
+    def header(self, region: int) -> Activation:
+        """What events about a loop as a whole are about: its header, in the loop's current iteration."""
+        return Activation(self, self.plan.regions[region].header, self.vector(region), None, None, None)
+
+    def region_failed(self, region: int, error: Exception) -> None:
+        """A loop as a whole cannot go on."""
+        subject = self.header(region)
+        self.halt([(failure_of(subject, error), error)], (subject.node, subject.iteration))
+
     def limit_reached(self, activation: Activation, limit: int) -> None:
         """The run may start nothing more."""
         error = ActivationLimitError(run_id=self.machine.run_id, limit=limit, node=activation.path)

@@ -158,6 +158,17 @@ class StateRun:
         record = Record((self.order.node[node], index), [(key, updates)], seen, dict.fromkeys(seen, key))
         return self._record(region, view, record)
 
+    def clash(self, writes: dict[int, tuple[str, Updates]]) -> StateConflictError | None:
+        """Why the items of a map cannot have written what they wrote: two of them, one field without a reducer."""
+        first: dict[str, str] = {}
+        for _, (key, updates) in sorted(writes.items()):
+            for field in dict.fromkeys(name for name, _ in updates):
+                if field in first:
+                    return StateConflictError(field, first[field], key)
+                if field not in self.spec.reducers:
+                    first[field] = key
+        return None
+
     def _record(self, region: int, view: View, record: Record) -> View:
         epoch = self.epochs[region]
         bit = 1 << len(epoch.records)
