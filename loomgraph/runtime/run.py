@@ -177,6 +177,9 @@ class Run:
 
     async def _perform(self, start: Callable[[], Scope]) -> RunResult[Any]:
         try:
+            if self._reason is not None:  # cancelled before it began: nothing runs
+                self.status = "cancelled"
+                raise self._ended_by(self._cancellation())
             return self._settle(await self._drive(start))
         except RunError:
             raise
