@@ -18,7 +18,7 @@ __all__ = ["Binding", "Bound", "Broken", "Nothing", "Settlement", "admits_none",
 
 
 class Settlement(Protocol):
-    """What became of an edge, as far as binding cares. `lost`: skipped only because a feeder failed."""
+    """What became of an edge, as far as binding cares."""
 
     @property
     def how(self) -> Literal["taken", "skipped", "never"]: ...
@@ -26,8 +26,6 @@ class Settlement(Protocol):
     def history(self) -> History: ...
     @property
     def value(self) -> Any: ...
-    @property
-    def lost(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,6 @@ class Nothing:
     """The node is skipped."""
 
     history: History
-    lost: bool
 
 
 Binding: TypeAlias = Bound | Broken | Nothing
@@ -63,13 +60,16 @@ def bind(
     into: list[EdgeDef],
     settled: Mapping[int, Settlement],
     winners: Mapping[int, tuple[int, ...]],
+    bereft: frozenset[int],
 ) -> Binding:
-    """What the settled in-edges of a node (None: END) make of it. `winners` are those of decided early joins."""
+    """What the settled in-edges of a node (None: END) make of it.
+
+    `winners` are those of decided early joins; `bereft` are the early joins that lost a feeder to a failure.
+    """
     name = "END" if node is None else node.name
     plain = [e for e in into if e.join is None]
     history = frozenset[Any]().union(*(settled[e.index].history for e in plain))
     found: list[tuple[str, Any]] = []
-    lost = any(settled[e.index].lost for e in plain)
     for edge in plain:
         if settled[edge.index].how == "taken":
             found.append((definition.name_of(edge.source), settled[edge.index].value))
@@ -80,15 +80,14 @@ def bind(
         counted = winners.get(join.index, tuple(members))
         history |= frozenset[Any]().union(*(settled[e].history for e in counted))
         taken = [e for e in members if settled[e].how == "taken"]
-        lost = lost or any(settled[e].lost for e in members)
         if taken:
             found.append((name, _joined(definition, node, join, taken, settled, winners.get(join.index))))
-        elif early_need(join) and any(settled[e].lost for e in members):
+        elif early_need(join) and join.index in bereft:
             found.append((name, QuorumError(name, early_need(join), 0, len(members))))
     if len(found) > 1:
         return Broken(AmbiguousInputError(name, [source for source, _ in found]), history)
     if not found:
-        return Nothing(history, lost)
+        return Nothing(history)
     value = found[0][1]
     if isinstance(value, Bound):  # what an on_cap edge carries: what the header would have got
         value = value.value

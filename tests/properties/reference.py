@@ -31,13 +31,11 @@ Vector = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of an edge. `never`: it waits for something that failed, so it is not settled at all. `lost`: skipped
-    because a node that only feeds an early join failed."""
+    """What became of an edge. `never`: it waits for something that failed, so it is not settled at all."""
 
     how: Literal["taken", "skipped", "never"]
     history: History
     value: Any = None
-    lost: bool = False
 
 
 class ItemsFailedError(Exception):
@@ -76,6 +74,7 @@ class _Scope:
         self.nest: Nest = find_nest(definition)
         self.problems: set[Problem] = set()
         self.cuts = 0
+        self.bereft: set[tuple[int, Vector]] = set()
         spec = definition.state
         self.initial = None if spec is None else spec.initial(state)
         self.source = {e.index: e.source for e in definition.edges}
@@ -286,7 +285,7 @@ class _Scope:
         key = self._key(node.index, vector, None)
         bound = self._bind(node, into, known, vector)
         history = base if bound is None else base | bound.history
-        if key in self.choices.cut and not isinstance(bound, Nothing) and self._may_be_cut(node):
+        if key in self.choices.cut and not isinstance(bound, Nothing) and self._feeds(node):
             self.outcome.records[key] = Record(self.choices.cut[key])
             self.cuts += 1
             return self._settle(node, Settled("skipped", history), settled)
@@ -294,20 +293,27 @@ class _Scope:
             return self._settle(node, Settled("never", History()), settled)
         if isinstance(bound, Nothing):
             self.outcome.records[key] = Record("skipped")
-            return self._settle(node, Settled("skipped", history, lost=bound.lost), settled)
+            return self._settle(node, Settled("skipped", history), settled)
         try:
             if isinstance(bound, Broken):
                 raise bound.error
             answer, history = self._body(node, key, vector, bound, history)
             taken = self._routes(node, answer)
         except Exception as error:  # whatever node code raises is the node's failure
-            return self._failed(node, key, bound, error, history, settled)
+            return self._failed(node, vector, bound, error, history, settled)
         self.outcome.records[key].taken = tuple(sorted(taken))
         return self._settle(node, Settled("skipped", history), settled, dict.fromkeys(taken, answer))
 
     def _failed(
-        self, node: NodeDef, key: str, bound: Binding, error: Exception, history: History, settled: dict[int, Settled]
+        self,
+        node: NodeDef,
+        vector: Vector,
+        bound: Binding,
+        error: Exception,
+        history: History,
+        settled: dict[int, Settled],
     ) -> History | None:
+        key = self._key(node.index, vector, None)
         value = bound.value if isinstance(bound, Bound) else None
         problems: set[Problem] | None = None
         if isinstance(error, (ItemsFailedError, ScopeFailedError)):
@@ -322,8 +328,9 @@ class _Scope:
             self.outcome.records[key] = Record("handled", value, None, name, (handler.index,))
             return self._settle(node, Settled("skipped", before), settled, {handler.index: failure})
         self.outcome.records[key] = Record("failed", value, None, name)
-        if self._may_be_cut(node):
-            return self._settle(node, Settled("skipped", before, lost=True), settled)
+        if self._feeds(node):
+            self.bereft |= {(join, vector[: self._depth(join)]) for join in self._feeds(node)}
+            return self._settle(node, Settled("skipped", before), settled)
         if problems is None:
             self._problem(name, key)
         else:
@@ -446,11 +453,16 @@ class _Scope:
                         decided.update(members)
         if any(settled[e.index].how == "never" and e.index not in decided for e in into):
             return None
-        return bind(self.definition, node, into, settled, winners)
+        bereft = frozenset(join for join, at in self.bereft if at == vector)
+        return bind(self.definition, node, into, settled, winners, bereft)
 
-    def _may_be_cut(self, node: NodeDef) -> bool:
-        """Whether an early join is all that the node works for: then its failure is that of a member."""
-        return any(node.index in found for found in self.feeders.values())
+    def _depth(self, join: int) -> int:
+        target = self.definition.joins[join].target
+        return self.nest.regions[self.nest.region(int(target))].depth
+
+    def _feeds(self, node: NodeDef) -> frozenset[int]:
+        """The early joins that are all the node works for: its failure is a member's, their decision cuts it off."""
+        return frozenset(index for index, found in self.feeders.items() if node.index in found)
 
     # ------------------------------------------------------------------ names
 

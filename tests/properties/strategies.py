@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hypothesis import strategies as st
 
-from tests.properties.workflows import Back, Link, Part, Spec, Test
+from loomgraph.compile.compiled import check_definition
+from loomgraph.compile.nest import find_nest
+from loomgraph.compile.resolve import resolve
+from loomgraph.graph.builder import Builder
+from loomgraph.graph.definition import Definition
+from tests.properties.workflows import Back, Link, Part, Spec, Test, build
 
 __all__ = ["specs"]
 
@@ -24,7 +29,7 @@ def specs(
     backs = _backward(draw, count, pairs)
     for node in range(count):
         if not any(source == node for source, _ in pairs) and (
-            not any(source == node for source, _ in backs) or draw(st.booleans())
+            not any(source == node for source, _ in backs) or (node, node) in backs or draw(st.booleans())
         ):
             pairs.append((node, -2))
     if not any(target == -2 for _, target in pairs):
@@ -36,6 +41,7 @@ def specs(
     parts = [_part(draw, name, node, pairs, shapes[node], state, nested) for node in range(count)]
     if fails:
         parts = [replace(p, fails=draw(st.sampled_from([0, 0, 1, 3]))) if p.graph is None else p for p in parts]
+    parts = [replace(part, required=part.required and _certain(parts, node, pairs)) for node, part in enumerate(parts)]
     _feed_maps(parts, pairs, backs)
     into_end = sum(target == -2 for _, target in pairs)
     end: Shape = "list" if into_end > 1 and draw(st.integers(0, 5)) else "plain"
@@ -70,7 +76,7 @@ def _backward(draw: st.DrawFn, count: int, pairs: list[tuple[int, int]]) -> list
     closing = [(source, target) for target in range(count) for source in sorted(_reach(pairs, target)) if source >= 0]
     backs: list[tuple[int, int]] = []
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
-        if draw(st.integers(0, 7)):
+        if draw(st.integers(0, 15)):
             back = draw(st.sampled_from(closing))
         else:
             source = draw(st.integers(0, count - 1))
@@ -85,7 +91,14 @@ def _shape(draw: st.DrawFn, node: int, pairs: list[tuple[int, int]], backs: list
     again = sum(target == node for _, target in backs)
     shapes: list[Literal["plain", "list", "named"]] = ["list", "list", "list", "named", "named", "plain"]
     shape = draw(st.sampled_from(shapes)) if ahead > 1 else "plain"
-    part = Part("", shape=shape, again=draw(st.sampled_from(["list", "plain"])) if again > 1 else "plain")
+    if shape == "plain" and (-1, node) in pairs:
+        shape = "list"  # START is always taken
+    part = Part(
+        "",
+        shape=shape,
+        required=draw(st.integers(0, 7)) == 0,
+        again=draw(st.sampled_from(["list", "plain"])) if again > 1 else "plain",
+    )
     if early and ahead > 1 and shape == "list":
         part = replace(part, wait=draw(st.integers(1, ahead)))
     return part
@@ -117,6 +130,11 @@ def _part(
     return replace(part, writes=writes, sees=draw(st.integers(0, 3)) > 0)
 
 
+def _certain(parts: list[Part], node: int, pairs: list[tuple[int, int]]) -> bool:
+    """Whether nothing gives the node None: neither START nor a nested graph that may end without a result."""
+    return all(source >= 0 and parts[source].graph is None for source, target in pairs if target == node)
+
+
 def _feed_maps(parts: list[Part], pairs: list[tuple[int, int]], backs: list[tuple[int, int]]) -> None:
     """A map with plain in-edges takes lists, so what feeds it gives lists; what cannot makes it an ordinary node."""
     for node, part in enumerate(parts):
@@ -142,7 +160,7 @@ def _links(
     ahead = [target for source, target in pairs if source == node]
     again = [target for source, target in backs if source == node]
     links = [Link(node, target) for target in ahead]
-    links += [Link(node, target, cap=draw(st.sampled_from([None, 2, 3, 4, 1]))) for target in again]
+    links += [Link(node, target) for target in again]
     if node < 0 or len(links) < 2:
         return links
     number = len(links)
@@ -160,11 +178,11 @@ def _links(
     elif style == "some":
         tests = [tuple(draw(st.lists(st.integers(0, 5), max_size=4, unique=True))) for _ in range(number)]
         tests[draw(st.integers(0, number - 1))] = "otherwise"
-        if not again and draw(st.booleans()):
+        if not again and number > 2 and draw(st.booleans()):
             tests[0] = None
     links = [replace(link, when=test) for link, test in zip(links, tests, strict=True)]
     if style == "route" and all(_takes_plain(parts, end, link) for link in links):
-        links = [replace(link, route=True, cap=None) for link in links]
+        links = [replace(link, route=True) for link in links]
     return links
 
 
@@ -178,17 +196,7 @@ def _takes_plain(parts: list[Part], end: Shape, link: Link) -> bool:
 def _extras(draw: st.DrawFn, spec: Spec, backs: list[tuple[int, int]], fails: bool) -> Spec:
     """Loop settings, landing nodes at caps, edges that may be overtaken, and handlers of failures."""
     parts, links = list(spec.parts), list(spec.links)
-    loops: list[Back] = []
     errors: list[tuple[int, int]] = []
-    for source, target in backs:
-        whole = [(k.source, k.target) for k in links]
-        if source in _reach(whole, target) and draw(st.integers(0, 2)) == 0:
-            landing = len(parts)
-            parts.append(Part(f"{spec.name}cap{landing}"))
-            links.append(Link(landing, -2))
-            loops.append(Back((target, source), cap=draw(st.integers(1, 4)), on_cap=landing))
-            links = [replace(k, cap=None) if k.target <= k.source and k.target != -2 else k for k in links]
-            break
     if fails:
         for node in range(len(spec.parts)):
             if draw(st.integers(0, 2)) == 0 and (parts[node].fails or parts[node].graph is not None):
@@ -197,9 +205,61 @@ def _extras(draw: st.DrawFn, spec: Spec, backs: list[tuple[int, int]], fails: bo
                 errors.append((node, handler))
                 later = [t for s, t in ((k.source, k.target) for k in links) if s == node and t != -2]
                 goal = later[0] if later and draw(st.booleans()) else -2
-                if goal >= 0 and (parts[goal].shape != "plain" or parts[goal].map is not None):
+                if goal >= 0 and (
+                    sum(k.target == goal for k in links) > 1
+                    or parts[goal].shape != "plain"
+                    or parts[goal].map is not None
+                ):
                     goal = -2
                 links.append(Link(handler, goal))
     if backs and draw(st.integers(0, 3)) == 0:
         links = [replace(k, exit="latest") if not k.route and draw(st.integers(0, 2)) == 0 else k for k in links]
-    return replace(spec, parts=tuple(parts), links=tuple(links), loops=tuple(loops), errors=tuple(errors))
+    spec = replace(spec, parts=tuple(parts), links=tuple(links), errors=tuple(errors))
+    return _capped(draw, _repaired(spec))
+
+
+def _repaired(spec: Spec) -> Spec:
+    """Alternatives that compile() knows to be taken together become a join, so that fewer workflows are refused."""
+    findings = check_definition(build(spec, compiled=_hollow).define())
+    clashing = {name for finding in findings if finding.rule == "ambiguous-input" for name in finding.nodes[:1]}
+    parts = [replace(p, shape="list", again="list") if p.name in clashing and p.map is None else p for p in spec.parts]
+    joined = {index for index, part in enumerate(parts) if part.name in clashing} | (
+        {-2} if "END" in clashing else set()
+    )
+    links = [
+        replace(k, route=False)
+        if any(o.route and o.source == k.source and o.target in joined for o in spec.links)
+        else k
+        for k in spec.links
+    ]
+    return replace(spec, parts=tuple(parts), links=tuple(links), end="list" if "END" in clashing else spec.end)
+
+
+def _capped(draw: st.DrawFn, spec: Spec) -> Spec:
+    """A cap for every loop that the links make, and for some of them a node to go to at the cap."""
+    parts, links = list(spec.parts), list(spec.links)
+    loops: list[Back] = []
+    definition, _ = resolve(build(spec, compiled=_hollow).define())
+    for region in find_nest(definition).regions[1:]:
+        assert region.header is not None
+        landing = None
+        if draw(st.integers(0, 2)) == 0:
+            landing = len(parts)
+            parts.append(Part(f"{spec.name}cap{landing}"))
+            links.append(Link(landing, -2))
+        loops.append(Back((region.header,), cap=draw(st.integers(1, 4)), on_cap=landing))
+    return replace(spec, parts=tuple(parts), links=tuple(links), loops=tuple(loops))
+
+
+class _Hollow:
+    """Stands for a nested graph where only the edges around it matter."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition, self.fingerprint = definition, ""
+
+    def __loomgraph_embed__(self) -> Any:
+        return self
+
+
+def _hollow(nested: Builder) -> _Hollow:
+    return _Hollow(resolve(nested.define())[0])

@@ -63,7 +63,9 @@ class _Brief:
 
 @dataclass(frozen=True, repr=False)
 class Part(_Brief):
-    """A node. `shape` says how its forward in-edges are bound; `fails` in sixths; `writes` are state fields."""
+    """A node. `shape` says how its forward in-edges are bound, `again` those that come back; `required` is its first
+    parameter; `fails` in sixths; `writes` are state fields; `sees` whether its answer depends on key and state.
+    """
 
     name: str
     shape: Literal["plain", "list", "named"] = "plain"
@@ -71,6 +73,7 @@ class Part(_Brief):
     wait: int = 0
     map: Literal["fail", "collect", "skip"] | None = None
     graph: Spec | None = None
+    required: bool = False
     spread: bool = False
     fails: int = 0
     writes: tuple[str, ...] = ()
@@ -87,7 +90,6 @@ class Link(_Brief):
     when: Test = None
     route: bool = False
     exit: Literal["strict", "latest"] = "strict"
-    cap: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,7 +149,7 @@ def answer(part: Part, call: Call) -> Answer:
 def build(spec: Spec, gate: Gate | None = None, compiled: Callable[[Builder], Any] | None = None) -> Builder:
     """The workflow, written with the Builder. Async nodes wait at `gate`; `compiled` makes nested graphs embeddable."""
     output: Any = Value | None if spec.optional else Value
-    wf = Builder(spec.name, input=Value, output=output, state=State if spec.state else None, on_failure="drain")
+    wf = Builder(spec.name, input=Value | None, output=output, state=State if spec.state else None, on_failure="drain")
     handles: list[Any] = []
     for index, part in enumerate(spec.parts):
         if part.graph is not None:
@@ -161,7 +163,7 @@ def build(spec: Spec, gate: Gate | None = None, compiled: Callable[[Builder], An
             _mapped(wf, index, part)
     for link in spec.links:
         if not link.route and not _joined(spec, link):
-            wf.edge(ends[link.source], ends[link.target], when=_test(link), cap=link.cap, exit=link.exit)
+            wf.edge(ends[link.source], ends[link.target], when=_test(link), exit=link.exit)
     _routes(wf, spec, ends)
     for target in (*range(len(spec.parts)), -2):
         _joins(wf, spec, ends, target)
@@ -241,10 +243,10 @@ def _function(spec: Spec, index: int, gate: Gate | None) -> Callable[..., Any]:
     ahead = [k for k in spec.links if k.target == index and k.source < index]
     others = len([k for k in spec.links if k.target == index]) > len(ahead) or any(h == index for _, h in spec.errors)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    wanted = list[Any] if part.shape == "list" and not others and part.map is None and part.wait != 1 else Value
+    wanted = list[Any] if part.shape == "list" and not others and part.map is None and part.wait != 1 else Value | None
     if part.shape == "named":
         params = [inspect.Parameter(n, kind, default=None, annotation=Value | None) for n in names]
-        if not others:
+        if part.required:
             params[0] = params[0].replace(default=inspect.Parameter.empty, annotation=Value)
     else:
         params = [inspect.Parameter("value", kind, annotation=wanted)]
