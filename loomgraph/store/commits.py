@@ -1,0 +1,229 @@
+"""Group commit: writes that are waiting at the same time share one transaction. Knows no database.
+
+The first write of a turn of the event loop opens a group and lets the other tasks that are ready run once; what they
+write joins the group. Then the group is committed: by `inline`, at once and on the loop's own thread, if the database
+takes it without waiting; else by one writer thread, which commits whatever has gathered while it was busy. A lone
+write that `inline` takes costs no change of threads, which would cost more than the write itself.
+
+A work raises its StoreErrors before its first write, so a refused work leaves no trace in the shared transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar, cast
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from loomgraph.errors import StoreCorruptError, StoreError, StoreLockedError, StoreReadOnlyError
+
+__all__ = ["Job", "Writer"]
+
+T = TypeVar("T")
+
+# one transaction of the writer thread takes at most so much, so that nobody waits long for strangers
+_JOBS = 1_000
+_BYTES = 4_000_000
+
+
+class Job(Generic[T]):
+    """A work to be done in a transaction, its rough size in bytes, and what came of it."""
+
+    __slots__ = ("error", "result", "size", "work")
+
+    def __init__(self, work: Callable[[Any], T], size: int) -> None:
+        self.work = work
+        self.size = size
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self, transaction: Any) -> None:
+        """Do the work; a refusal is kept for whoever asked, anything else is raised."""
+        self.error = None
+        try:
+            self.result = self.work(transaction)
+        except StoreError as error:
+            self.error = error
+
+    def outcome(self) -> T:
+        """What the work returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
+class _Group:
+    """Jobs of one event loop that are committed together, and how to wake their tasks."""
+
+    __slots__ = ("done", "jobs", "loop")
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.jobs: list[Job[Any]] = []
+        self.done: anyio.Event | None = None
+
+    def waiting(self) -> anyio.Event:
+        if self.done is None:
+            self.done = anyio.Event()
+        return self.done
+
+    def wake(self) -> None:
+        """Wake the tasks, from another thread."""
+        assert self.done is not None
+        # a loop that has ended has nobody left to wake
+        with suppress(RuntimeError):
+            if isinstance(self.loop, asyncio.AbstractEventLoop):
+                self.loop.call_soon_threadsafe(self.done.set)
+            else:
+                self.loop.run_sync_soon(self.done.set)
+
+
+class Writer:
+    """Commits jobs in groups.
+
+    `commit` runs jobs in one transaction, waits for the database up to its deadline, and raises if the transaction
+    failed as a whole. `inline` does the same without ever waiting, and says False (having done nothing) if it would
+    have to, or if the jobs are too much for the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        commit: Callable[[Sequence[Job[Any]]], None],
+        inline: Callable[[Sequence[Job[Any]]], bool] | None = None,
+    ) -> None:
+        self.name = name
+        self._commit = commit
+        self._inline = inline
+        self._open = threading.local()
+        self._queue: SimpleQueue[_Group | None] = SimpleQueue()
+        self._pending = 0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    async def submit(self, work: Callable[[Any], T], size: int = 0) -> T:
+        """Do a work in a transaction and return what it returns, once it is committed."""
+        loop = _loop()
+        job = Job(work, size)
+        group: _Group | None = getattr(self._open, "group", None)
+        # a group of a loop that ended in the middle has nobody to commit it
+        if group is not None and group.loop is loop:
+            group.jobs.append(job)
+            await group.waiting().wait()
+            return job.outcome()
+        group = _Group(loop)
+        group.jobs.append(job)
+        self._open.group = group
+        try:
+            await checkpoint()
+        except BaseException:
+            group.jobs.remove(job)
+            raise
+        finally:
+            self._open.group = None
+            settled = self._settle_here(group)
+        if not settled:
+            await group.waiting().wait()
+        return job.outcome()
+
+    def _settle_here(self, group: _Group) -> bool:
+        jobs = group.jobs
+        if not jobs:
+            return True
+        settled = True
+        try:
+            # whoever went to the thread first is served first
+            settled = self._inline is not None and not self._pending and not self._closed and self._inline(jobs)
+        except Exception as error:  # as the thread would, except that a group is tried again there, one by one
+            settled = len(jobs) == 1
+            if settled:
+                jobs[0].error = error
+        except BaseException:
+            for job in jobs:
+                job.error = StoreError(f"{self.name}: the write was interrupted; it may have taken effect or not.")
+            raise
+        finally:
+            if settled and group.done is not None:
+                group.done.set()
+        if not settled:
+            self._enqueue(group)
+        return settled
+
+    def _enqueue(self, group: _Group) -> None:
+        done = group.waiting()
+        with self._lock:
+            if self._closed:
+                for job in group.jobs:
+                    job.error = StoreError(f"{self.name} is closed. Open it again to go on.")
+                done.set()
+                return
+            self._pending += 1
+            self._queue.put(group)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name=f"loomgraph {self.name}", daemon=True)
+                self._thread.start()
+
+    def _serve(self) -> None:
+        closing = False
+        while not closing:
+            groups = [self._queue.get()]
+            with suppress(Empty):
+                while len(groups) < _JOBS:
+                    groups.append(self._queue.get_nowait())
+            closing = None in groups
+            present = [group for group in groups if group is not None]
+            for jobs in _portions([job for group in present for job in group.jobs]):
+                self._settle(jobs)
+            with self._lock:
+                self._pending -= len(present)
+            for group in present:
+                group.wake()
+
+    def _settle(self, jobs: Sequence[Job[Any]]) -> None:
+        try:
+            self._commit(jobs)
+        except BaseException as error:
+            # a write that cannot be made (too large, say) must not take its neighbours down
+            if len(jobs) > 1 and not isinstance(error, (StoreLockedError, StoreCorruptError, StoreReadOnlyError)):
+                for job in jobs:
+                    self._settle([job])
+                return
+            for job in jobs:
+                job.error = error
+
+    def stop(self) -> None:
+        """Commit what is waiting, take nothing more, and end the thread. Blocks; may be called twice."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+            if first:
+                self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _portions(jobs: list[Job[Any]]) -> list[list[Job[Any]]]:
+    portions: list[list[Job[Any]]] = []
+    room = 0
+    for job in jobs:
+        if not portions or room < job.size or len(portions[-1]) >= _JOBS:
+            portions.append([])
+            room = _BYTES
+        portions[-1].append(job)
+        room -= job.size
+    return portions
+
+
+def _loop() -> Any:
+    """The running event loop (asyncio) or its entry token (trio)."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_trio_token()

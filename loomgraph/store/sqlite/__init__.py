@@ -1,0 +1,7 @@
+"""Runs in a SQLite file. Importing it loads sqlite3 and sqlite-utils, so nothing imports it before it is asked for."""
+
+from __future__ import annotations
+
+from loomgraph.store.sqlite.store import SQLiteStore
+
+__all__ = ["SQLiteStore"]
