@@ -1,0 +1,347 @@
+"""The one traversal behind every drawing: a definition, its loop nest and perhaps a run, as plain frozen data.
+
+Names no output format and refuses nothing: a broken workflow is drawn with what it has, a name that nobody declared as
+a node of its own kind. Every declared edge is drawn exactly once, as the edge whose `declared` is its index:
+
+- A join of several members has a mark: its member edges go to the mark, and one edge more, whose `declared` is None,
+  goes from the mark to the target. A join of one member is a plain edge.
+- A sub-graph is opened as a cluster. The graph node itself stands inside it as the entry, which takes the node's
+  in-edges and stands for the sub-graph's START; the sub-graph's END has the node's out-edges. Error and cap edges leave
+  from the entry, for END was not reached.
+
+So `sum(edge.declared is not None for edge in diagram.edges)` is the number of edges declared in all definitions shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from loomgraph.compile.nest import ROOT, Nest, find_nest
+from loomgraph.compile.resolve import resolve
+from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, JoinDef, NodeDef
+from loomgraph.graph.policy import MapSpec, Quorum, Wait
+from loomgraph.graph.refs import END_INDEX, START_INDEX, Ref
+from loomgraph.graph.signature import EMPTY, describe_type
+from loomgraph.visualize.overlay import IDLE, Overlay, Run, overlays
+from loomgraph.visualize.text import clipped, legible, wrapped
+
+__all__ = ["Diagram", "DiagramCluster", "DiagramEdge", "DiagramLoop", "DiagramNode", "LineKind", "NodeKind", "diagram"]
+
+NodeKind: TypeAlias = Literal["start", "end", "function", "map", "graph", "join", "unknown"]
+LineKind: TypeAlias = Literal["normal", "error", "cap", "back", "exit", "join"]
+"""back: repeats a loop; exit: leaves one; join: from a join's mark to its target. An error edge that repeats a loop is
+an error edge with a `loop`."""
+
+_NAME_WIDTH, _NAME_LIMIT = 36, 100
+_LABEL_WIDTH, _LABEL_LIMIT = 28, 80
+_TYPE_LIMIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramNode:
+    """One box. `lines` are its text, name first; `path` is the names it has in a run, () for what does not run."""
+
+    id: str
+    kind: NodeKind
+    lines: tuple[str, ...]
+    cluster: str | None = None
+    path: tuple[str, ...] = ()
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramEdge:
+    """One line from node to node. `loop` is the index in `Diagram.loops` of the loop it repeats or ends at its cap."""
+
+    source: str
+    target: str
+    kind: LineKind
+    label: tuple[str, ...] = ()
+    declared: int | None = None
+    cluster: str | None = None
+    loop: int | None = None
+    param: str | None = None
+    wait: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramCluster:
+    """A sub-graph that is opened; `parent` is the cluster around it, `entry` the graph node that it belongs to."""
+
+    id: str
+    lines: tuple[str, ...]
+    entry: str
+    path: tuple[str, ...]
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramLoop:
+    """One loop of the nest: the node it starts at, all nodes inside, at most how many iterations."""
+
+    header: str
+    nodes: tuple[str, ...]
+    cap: int
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """All that a renderer needs. Ids are n0, n1, ... for nodes and c0, c1, ... for clusters, the same every time.
+
+    An outer cluster comes before those inside it.
+    """
+
+    name: str
+    nodes: tuple[DiagramNode, ...]
+    edges: tuple[DiagramEdge, ...]
+    clusters: tuple[DiagramCluster, ...] = ()
+    loops: tuple[DiagramLoop, ...] = ()
+
+
+def diagram(
+    definition: Definition,
+    nest: Nest | None = None,
+    run: Run | None = None,
+    *,
+    depth: int | None = None,
+    max_edges: int = 400,
+) -> Diagram:
+    """What there is to draw. Linear in nodes and edges, and in the run's activations.
+
+    Without a `nest` the definition may be a builder's, unresolved: names and loops are found here. `depth` levels of
+    sub-graphs are opened (default all), outer ones first, while the drawing keeps to `max_edges` edges; 0 opens none.
+    """
+    work = _Work(depth, max_edges)
+    if nest is None:
+        definition, nest = _examined(definition)
+    start = work.node("start", ("START", *_typed(definition.input)), None)
+    work.count += len(definition.edges) + len(definition.joins)
+    work.queue.append(_Scope(definition, nest, None, (), start, 0))
+    while work.queue:
+        _Drawer(work, work.queue.popleft()).draw()
+    nodes = work.nodes if run is None else _laid(work.nodes, run)
+    return Diagram(
+        legible(definition.name), tuple(nodes), tuple(work.edges), tuple(work.clusters), tuple(work.loops)
+    )
+
+
+def _laid(nodes: list[DiagramNode], run: Run) -> list[DiagramNode]:
+    laid = overlays(run, {node.path for node in nodes if node.kind == "map"})
+    return [replace(node, overlay=laid.get(node.path, IDLE)) if node.path else node for node in nodes]
+
+
+def _examined(definition: Definition) -> tuple[Definition, Nest]:
+    # resolving adds the edges of on_cap=, so a definition that has them is resolved already
+    if not any(edge.kind == "cap" for edge in definition.edges):
+        definition, _ = resolve(definition)
+    return definition, find_nest(definition)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """One definition to draw: where it goes, and the node that stands for its START."""
+
+    definition: Definition
+    nest: Nest
+    cluster: str | None
+    path: tuple[str, ...]
+    start: str
+    depth: int
+    end: str | None = None
+
+
+class _Work:
+    """What has been drawn, and what is left to draw."""
+
+    def __init__(self, depth: int | None, max_edges: int) -> None:
+        self.depth = depth
+        self.max_edges = max_edges
+        self.count = 0
+        self.nodes: list[DiagramNode] = []
+        self.edges: list[DiagramEdge] = []
+        self.clusters: list[DiagramCluster] = []
+        self.loops: list[DiagramLoop] = []
+        self.queue: deque[_Scope] = deque()
+
+    def node(self, kind: NodeKind, lines: tuple[str, ...], cluster: str | None, path: tuple[str, ...] = ()) -> str:
+        made = DiagramNode(f"n{len(self.nodes)}", kind, lines, cluster, path)
+        self.nodes.append(made)
+        return made.id
+
+    def opens(self, inner: Definition, depth: int) -> bool:
+        """Whether a sub-graph is opened; if so, its edges are counted."""
+        cost = len(inner.edges) + len(inner.joins)
+        if (self.depth is not None and depth >= self.depth) or self.count + cost > self.max_edges:
+            return False
+        self.count += cost
+        return True
+
+
+class _Drawer:
+    """Draws one scope into the work."""
+
+    def __init__(self, work: _Work, scope: _Scope) -> None:
+        self.work = work
+        self.scope = scope
+        self.definition = scope.definition
+        self.into: dict[Ref, str] = {}
+        self.out_of: dict[Ref, str] = {START_INDEX: scope.start}
+        self.marks: dict[int, str] = {}
+        self.loop_of_edge: dict[int, int] = {}
+        self.first_loop = len(work.loops)
+
+    def draw(self) -> None:
+        scope, work = self.scope, self.work
+        for node in self.definition.nodes:
+            self._node(node)
+        end = scope.end
+        if end is None:
+            end = work.node("end", ("END", *_typed(self.definition.output)), scope.cluster)
+        self.into[END_INDEX] = self.out_of[END_INDEX] = end
+        self._loops()
+        for join in self.definition.joins:
+            if len(join.members) > 1:
+                self.marks[join.index] = work.node("join", (_wait(join.wait),), scope.cluster)
+        params = {m.edge: m.param for join in self.definition.joins for m in join.members}
+        for edge in self.definition.edges:
+            self._edge(edge, params.get(edge.index))
+        for join in self.definition.joins:
+            if join.index in self.marks:
+                self._joined(join)
+
+    def _node(self, node: NodeDef) -> None:
+        scope, work = self.scope, self.work
+        path = (*scope.path, node.name)
+        lines = wrapped(legible(node.name), _NAME_WIDTH, _NAME_LIMIT)
+        mapped = () if node.map is None else _map(node.map)
+        if not isinstance(node.body, GraphBody):
+            kind: NodeKind = "function" if node.map is None else "map"
+            self.into[node.index] = self.out_of[node.index] = work.node(kind, lines + mapped, scope.cluster, path)
+            return
+        kind = "graph" if node.map is None else "map"
+        inner = node.body.graph.definition
+        if not work.opens(inner, scope.depth):
+            size = f"graph of {len(inner.nodes)} node{'' if len(inner.nodes) == 1 else 's'}"
+            made = work.node(kind, (*lines, *mapped, size), scope.cluster, path)
+            self.into[node.index] = self.out_of[node.index] = made
+            return
+        cluster = f"c{len(work.clusters)}"
+        entry = work.node(kind, lines + mapped, cluster, path)
+        end = work.node("end", ("END", *_typed(inner.output)), cluster)
+        title = wrapped(legible(inner.name), _NAME_WIDTH, _NAME_LIMIT)
+        work.clusters.append(DiagramCluster(cluster, title, entry, path, scope.cluster))
+        self.into[node.index], self.out_of[node.index] = entry, end
+        found: Nest | None = getattr(node.body.graph, "nest", None)
+        if found is None:
+            inner, found = _examined(inner)
+        work.queue.append(_Scope(inner, found, cluster, path, entry, scope.depth + 1, end))
+
+    def _loops(self) -> None:
+        nest, work = self.scope.nest, self.work
+        for region in nest.regions[1:]:
+            number = len(work.loops)
+            inside = tuple(self.into[node] for node in sorted(region.body))
+            header = inside[0] if region.header is None else self.into[region.header]
+            work.loops.append(DiagramLoop(header, inside, region.cap, self.scope.cluster))
+            self.loop_of_edge.update((edge, number) for edge in region.back_edges)
+            if region.cap_edge is not None:
+                self.loop_of_edge[region.cap_edge] = number
+
+    def _edge(self, edge: EdgeDef, param: str | None) -> None:
+        loop = self.loop_of_edge.get(edge.index)
+        kind = self._kind(edge, loop)
+        marked = edge.join is not None and edge.join in self.marks
+        target = self.marks[edge.join] if marked and edge.join is not None else self._place(edge.target, self.into)
+        named = param if param is not None and param != self.definition.name_of(edge.source) else None
+        cap = None if loop is None else self.work.loops[loop].cap
+        self.work.edges.append(
+            DiagramEdge(
+                self._source(edge, loop),
+                target,
+                kind,
+                _label(edge, cap, named),
+                edge.index,
+                self.scope.cluster,
+                loop,
+                param,
+                _wait(self.definition.joins[edge.join].wait) if marked and edge.join is not None else None,
+            )
+        )
+
+    def _source(self, edge: EdgeDef, loop: int | None) -> str:
+        if edge.kind == "normal":
+            return self._place(edge.source, self.out_of)
+        if edge.kind == "cap" and loop is not None:
+            return self.work.loops[loop].header
+        return self.scope.start if edge.source == START_INDEX else self._place(edge.source, self.into)
+
+    def _kind(self, edge: EdgeDef, loop: int | None) -> LineKind:
+        if edge.kind != "normal":
+            return edge.kind
+        if loop is not None:
+            return "back"
+        nest = self.scope.nest
+        source = nest.region(edge.source) if isinstance(edge.source, int) else ROOT
+        target = nest.region(edge.target) if isinstance(edge.target, int) else ROOT
+        return "normal" if nest.common(source, target) == source else "exit"
+
+    def _place(self, ref: Ref, places: dict[Ref, str]) -> str:
+        """The node of a reference; what nobody declared gets one of its own, once a name."""
+        found = places.get(ref)
+        if found is None:
+            shown = wrapped(legible(ref), _NAME_WIDTH, _NAME_LIMIT) if isinstance(ref, str) else (str(ref),)
+            found = self.work.node("unknown", (*shown, "not declared"), self.scope.cluster)
+            self.into[ref] = self.out_of[ref] = found
+        return found
+
+    def _joined(self, join: JoinDef) -> None:
+        target = self._place(join.target, self.into)
+        mark, wait = self.marks[join.index], _wait(join.wait)
+        self.work.edges.append(DiagramEdge(mark, target, "join", cluster=self.scope.cluster, wait=wait))
+
+
+def _label(edge: EdgeDef, cap: int | None, param: str | None) -> tuple[str, ...]:
+    """What stands at an edge: its condition, the parameter it binds, the loop it repeats or ends."""
+    parts: list[str] = []
+    if edge.kind == "error":
+        parts.append("on " + ", ".join(legible(describe_type(error)) for error in edge.errors))
+    if edge.when is not None:
+        parts.append(clipped(legible(edge.when.label), _LABEL_LIMIT))
+    if param is not None:
+        parts.append(f"as {legible(param)}")
+    if edge.kind == "cap":
+        parts.append("at the cap" if cap is None else f"at the cap of {cap}")
+    elif cap is not None:
+        parts.append(f"↺ ≤ {cap}")
+    if edge.exit == "latest":
+        parts.append("(latest)")
+    return wrapped(" ".join(parts), _LABEL_WIDTH, 2 * _LABEL_LIMIT) if parts else ()
+
+
+def _wait(wait: Wait) -> str:
+    return f"first {wait.k}" if isinstance(wait, Quorum) else wait
+
+
+def _map(spec: MapSpec) -> tuple[str, ...]:
+    parts = ["⁂ each item"]
+    if spec.limit is not None:
+        parts.append(f"{spec.limit} at a time")
+    if spec.wait != "all":
+        parts.append(f"{_wait(spec.wait)} only")
+    first = ", ".join(parts)
+    match spec.on_error:
+        case "fail":
+            return (first,)
+        case "collect":
+            return (first, "collects failures")
+        case "skip":
+            return (first, "skips failures")
+
+
+def _typed(tp: Any) -> tuple[str, ...]:
+    if tp is EMPTY or tp is Any:
+        return ()
+    return wrapped(clipped(legible(describe_type(tp)), _TYPE_LIMIT), _LABEL_WIDTH, _TYPE_LIMIT)

@@ -1,0 +1,94 @@
+"""A diagram in Graphviz' DOT language. Ids are generated (a colon in an id would be read as a port) and every text is
+escaped twice over, against Graphviz' backslash sequences and against its HTML entities. Runs no Graphviz.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import graphviz
+
+from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
+from loomgraph.visualize.theme import JOIN, NODE, STATUS, TERMINAL, UNKNOWN, Style
+
+__all__ = ["to_dot"]
+
+# A grey that can be read on white and on black, for what lies on the page itself.
+_INK: Final = "#7d8590"
+_FONT: Final = "Helvetica,Arial,sans-serif"
+_SHAPES: Final[dict[NodeKind, dict[str, str]]] = {
+    "start": {"shape": "box", "style": "rounded,filled"},
+    "end": {"shape": "box", "style": "rounded,filled"},
+    "function": {},
+    "map": {"shape": "box3d"},
+    "graph": {"peripheries": "2"},
+    "join": {"shape": "circle", "margin": "0.02", "width": "0.3", "height": "0.3", "fontsize": "10"},
+    "unknown": {},
+}
+_LINES: Final[dict[LineKind, dict[str, str]]] = {
+    "normal": {},
+    "exit": {},
+    "join": {},
+    "back": {"penwidth": "2.2"},
+    "error": {"style": "dashed", "color": "#cf222e", "fontcolor": "#cf222e"},
+    "cap": {"style": "dotted", "penwidth": "1.8"},
+}
+
+
+def to_dot(diagram: Diagram) -> str:
+    """The diagram as DOT source. Linear in its size."""
+    whole = graphviz.Digraph(
+        graph_attr={"label": _label((diagram.name,)), "labelloc": "t", "bgcolor": "transparent", "rankdir": "TB"}
+        | {"fontname": _FONT, "fontsize": "13", "fontcolor": _INK, "color": _INK},
+        node_attr={"shape": "box", "style": "filled", "fontname": _FONT, "fontsize": "12", "margin": "0.14,0.07"}
+        | _style(NODE),
+        edge_attr={"color": _INK, "fontcolor": _INK, "fontname": _FONT, "fontsize": "10", "arrowsize": "0.7"},
+    )
+    graphs: dict[str | None, graphviz.Digraph] = {None: whole}
+    for cluster in diagram.clusters:
+        graphs[cluster.id] = graphviz.Digraph(
+            f"cluster_{cluster.id}",
+            graph_attr={"label": _label(cluster.lines), "style": "rounded,dashed", "labelloc": "t"},
+        )
+    for node in diagram.nodes:
+        graphs[node.cluster].node(node.id, _label(_lines(node)), **_SHAPES[node.kind], **_style(_of(node)))
+    # inner clusters first: the package copies a sub-graph when it is added
+    for cluster in reversed(diagram.clusters):
+        graphs[cluster.parent].subgraph(graphs[cluster.id])
+    for edge in diagram.edges:
+        whole.edge(edge.source, edge.target, **_line(edge))
+    return str(whole.source)
+
+
+def _lines(node: DiagramNode) -> tuple[str, ...]:
+    return node.lines if node.overlay is None else (*node.lines, node.overlay.text)
+
+
+def _line(edge: DiagramEdge) -> dict[str, str]:
+    label = {"label": _label(tuple(f" {line} " for line in edge.label))} if edge.label else {}
+    return _LINES[edge.kind] | label
+
+
+def _of(node: DiagramNode) -> Style:
+    if node.overlay is not None:
+        return STATUS[node.overlay.status]
+    match node.kind:
+        case "start" | "end":
+            return TERMINAL
+        case "join":
+            return JOIN
+        case "unknown":
+            return UNKNOWN
+        case "function" | "map" | "graph":
+            return NODE
+
+
+def _style(style: Style) -> dict[str, str]:
+    look = {"fillcolor": style.fill, "color": style.stroke, "fontcolor": style.text, "penwidth": f"{style.width}"}
+    return look | ({"style": "filled,dashed"} if style.dashed else {})
+
+
+def _label(lines: tuple[str, ...]) -> str:
+    """Lines as one DOT string that means just them: no entity, no backslash sequence, no HTML."""
+    safe = (line.replace("&", "&amp;").replace("\\", "\\\\") for line in lines)
+    return str(graphviz.nohtml("\\n".join(safe)))

@@ -1,0 +1,145 @@
+"""A diagram as a Mermaid flowchart. Ids are generated and every text is a quoted string of escaped characters, so no name
+can break the syntax, be read as markdown or HTML, or change what another line says. Refuses no size, but says in a
+comment when Mermaid's defaults would: its limits can be raised by the page that shows the text, not by the text.
+
+Escapes are Mermaid's own (`#35;`), see https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
+from loomgraph.visualize.theme import JOIN, STATUS, TERMINAL, UNKNOWN, Style
+
+__all__ = ["MAX_EDGES", "MAX_TEXT", "to_mermaid"]
+
+MAX_EDGES: Final = 500
+MAX_TEXT: Final = 50_000
+"""Mermaid's default limits: edges, and UTF-16 code units of text."""
+
+_SHAPES: Final[dict[NodeKind, tuple[str, str]]] = {
+    "start": ('(["', '"])'),
+    "end": ('(["', '"])'),
+    "function": ('["', '"]'),
+    "map": ('[["', '"]]'),
+    "graph": ('{{"', '"}}'),
+    "join": ('(("', '"))'),
+    "unknown": ('["', '"]'),
+}
+_ARROWS: Final[dict[LineKind, str]] = {
+    "normal": "-->",
+    "exit": "-->",
+    "join": "-->",
+    "back": "==>",
+    "error": "-.->",
+    "cap": "-.->",
+}
+_STYLES: Final[dict[str, Style]] = {"terminal": TERMINAL, "join": JOIN, "unknown": UNKNOWN, **STATUS}
+
+
+def to_mermaid(diagram: Diagram) -> str:
+    """The diagram as Mermaid source, ending in a newline. Linear in its size."""
+    lines = ["flowchart TD"]
+    lines.extend(_nodes(diagram))
+    lines.extend(_edge(edge) for edge in diagram.edges)
+    lines.extend(_classes(diagram))
+    text = "\n".join(lines) + "\n"
+    return _limits(diagram, text) + text
+
+
+def _limits(diagram: Diagram, text: str) -> str:
+    size = len(text.encode("utf-16-le")) // 2
+    edges = len(diagram.edges)
+    if edges <= MAX_EDGES and size <= MAX_TEXT:
+        return ""
+    return (
+        f"%% {edges} edges and {size} characters: more than Mermaid draws by default ({MAX_EDGES} and {MAX_TEXT}).\n"
+        f"%% Draw it with mermaid.initialize(maxEdges {max(edges, MAX_EDGES)}, maxTextSize {max(size + 1000, MAX_TEXT)}),"
+        " or as DOT.\n"
+    )
+
+
+def _nodes(diagram: Diagram) -> Iterator[str]:
+    """Each node inside its cluster's block, clusters inside those around them."""
+    nodes: dict[str | None, list[DiagramNode]] = {}
+    for node in diagram.nodes:
+        nodes.setdefault(node.cluster, []).append(node)
+    children: dict[str | None, list[int]] = {}
+    for index, cluster in enumerate(diagram.clusters):
+        children.setdefault(cluster.parent, []).append(index)
+    work: list[tuple[int, str]] = []
+    here: str | None = None
+    indent = "    "
+    while True:
+        for node in nodes.get(here, ()):
+            yield indent + _node(node)
+        work.extend((index, indent) for index in reversed(children.get(here, ())))
+        while work and work[-1][0] < 0:
+            yield f"{work.pop()[1]}end"
+        if not work:
+            return
+        index, indent = work.pop()
+        cluster = diagram.clusters[index]
+        yield f'{indent}subgraph {cluster.id}["{_text(cluster.lines)}"]'
+        work.append((-1, indent))
+        here, indent = cluster.id, indent + "    "
+
+
+def _node(node: DiagramNode) -> str:
+    before, after = _SHAPES[node.kind]
+    lines = node.lines if node.overlay is None else (*node.lines, node.overlay.text)
+    return f"{node.id}{before}{_text(lines)}{after}"
+
+
+def _edge(edge: DiagramEdge) -> str:
+    label = f'|"{_text(edge.label)}"|' if edge.label else ""
+    return f"    {edge.source} {_ARROWS[edge.kind]}{label} {edge.target}"
+
+
+def _classes(diagram: Diagram) -> Iterator[str]:
+    members: dict[str, list[str]] = {}
+    for node in diagram.nodes:
+        name = _class_of(node)
+        if name is not None:
+            members.setdefault(name, []).append(node.id)
+    for name, style in _STYLES.items():
+        if name in members:
+            dashes = ",stroke-dasharray:5 3" if style.dashed else ""
+            look = f"fill:{style.fill},stroke:{style.stroke},color:{style.text},stroke-width:{style.width}px{dashes}"
+            yield f"    classDef {name} {look}"
+            yield f"    class {','.join(members[name])} {name}"
+
+
+def _class_of(node: DiagramNode) -> str | None:
+    if node.overlay is not None:
+        return node.overlay.status
+    if node.kind in ("start", "end"):
+        return "terminal"
+    return node.kind if node.kind in ("join", "unknown") else None
+
+
+# Words joined by one space, underscore, hyphen or dot mean nothing to Mermaid or to markdown.
+_PLAIN = re.compile(r"[A-Za-z0-9]+(?:[ _.-][A-Za-z0-9]+)*")
+# A lone space between visible characters, marks inside words, and what no position makes special. A dot after a "w" is
+# escaped because "www." makes a link. The letters Mermaid marks its own escapes with are escaped too.
+_SPECIAL = re.compile(
+    r"(?:^\s|\s$|(?<=\s)\s"
+    r"|[^\S ]"
+    r"|(?<![A-Za-z0-9])[_.-]|[_.-](?![A-Za-z0-9])|(?<=[wW])\."
+    r"|(?<=[0-9])\)"
+    "|[!\"#$%&*+:;<=>@\\[\\\\\\]^`{|}~\ufb02\u00b0\u00b6\u00df\ufeff])"
+)
+
+
+def _text(lines: tuple[str, ...]) -> str:
+    return "<br/>".join(_escaped(line) for line in lines)
+
+
+def _escaped(line: str) -> str:
+    if _PLAIN.fullmatch(line) and "www" not in line.lower():
+        return line
+    # a space that HTML would swallow becomes one that it keeps
+    return _SPECIAL.sub(lambda found: f"#{160 if found[0] == ' ' else ord(found[0])};", line) or "#160;"

@@ -1,0 +1,138 @@
+"""A run as a drawing shows it: what became of each node, summed over loop iterations and map items.
+
+Reads `run.activations` and nothing else, so anything that has them can be laid over a drawing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, TypeAlias
+
+from loomgraph.visualize.text import seconds
+
+__all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "overlays"]
+
+Status: TypeAlias = Literal["running", "failed", "cancelled", "handled", "succeeded", "skipped", "idle"]
+"""`idle`: the run never came to this node. Of several activations the first in this order stands for all."""
+
+_RANK: Final[tuple[Status, ...]] = ("running", "failed", "cancelled", "handled", "succeeded", "skipped")
+SYMBOLS: Final[dict[Status, str]] = {
+    "running": "▶",
+    "failed": "✗",
+    "cancelled": "⊘",
+    "handled": "↷",
+    "succeeded": "✓",
+    "skipped": "–",
+    "idle": "·",
+}
+
+
+class Record(Protocol):
+    """One activation. `path` is the names of its node and of the nodes around it, outermost first."""
+
+    @property
+    def path(self) -> tuple[str, ...]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def seconds(self) -> float | None: ...
+    @property
+    def key(self) -> str: ...
+
+
+class Run(Protocol):
+    """What can be laid over a drawing: a RunResult, a RunHandle, or anything else with activations."""
+
+    @property
+    def activations(self) -> Sequence[Record]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What became of one node. `visits` counts activations that were not skipped, `same` those with this status;
+    `seconds` is their sum (None: none ended). With `items` the visits, attempts and seconds are those of a map's items,
+    of which `lost` failed, while the status is the map's own."""
+
+    status: Status
+    visits: int = 0
+    same: int = 0
+    attempts: int = 0
+    seconds: float | None = None
+    items: bool = False
+    lost: int = 0
+
+    @property
+    def text(self) -> str:
+        """One line: a symbol, so that colour is never needed, then what is worth saying."""
+        symbol = SYMBOLS[self.status]
+        if self.status == "idle":
+            return f"{symbol} not run"
+        if self.status == "skipped":
+            return f"{symbol} skipped"
+        parts: list[str] = []
+        if self.visits > 1 or self.items:
+            noun = "item" if self.items else "visit"
+            parts.append(f"{self.visits} {noun}{'' if self.visits == 1 else 's'}")
+        if self.lost:
+            parts.append(f"{self.lost} failed")
+        if self.status != "succeeded" and not (self.lost and self.status == "failed"):
+            parts.append(f"{self.same} {self.status}" if self.visits > 1 and not self.items else self.status)
+        if self.attempts > self.visits:
+            parts.append(f"{self.attempts} attempts")
+        if self.seconds is not None:
+            parts.append(seconds(self.seconds))
+        return f"{symbol} {', '.join(parts)}"
+
+
+IDLE: Final = Overlay("idle")
+
+
+@dataclass(slots=True)
+class _Sum:
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    attempts: int = 0
+    seconds: float | None = None
+
+    def add(self, record: Record) -> None:
+        self.statuses[record.status] += 1
+        if record.status != "skipped":
+            self.attempts += record.attempts
+            if record.seconds is not None:
+                self.seconds = record.seconds + (self.seconds or 0.0)
+
+    @property
+    def status(self) -> Status:
+        return next((s for s in _RANK if self.statuses[s]), "idle")
+
+    @property
+    def visits(self) -> int:
+        return self.statuses.total() - self.statuses["skipped"]
+
+
+def overlays(run: Run, maps: Container[tuple[str, ...]] = ()) -> dict[tuple[str, ...], Overlay]:
+    """What became of every node that the run came to, by path. Linear in activations.
+
+    `maps` are the paths of map nodes: those that ran without any item show that. A map's own activation gives its
+    status, its items the rest.
+    """
+    whole: dict[tuple[str, ...], _Sum] = {}
+    items: dict[tuple[str, ...], _Sum] = {}
+    for record in run.activations:
+        # names are escaped in keys, so only the key of a map's item ends in a bracket
+        into = items if record.key.endswith("]") else whole
+        into.setdefault(record.path, _Sum()).add(record)
+    out: dict[tuple[str, ...], Overlay] = {}
+    for path in whole.keys() | items.keys():
+        own, parts = whole.get(path), items.get(path)
+        status = (own or parts or _Sum()).status
+        if parts is None and own is not None and (path not in maps or status == "skipped"):
+            out[path] = Overlay(status, own.visits, own.statuses[status], own.attempts, own.seconds)
+        else:
+            found = parts or _Sum()
+            lost = found.statuses["failed"] + found.statuses["handled"]
+            out[path] = Overlay(status, found.visits, found.statuses[status], found.attempts, found.seconds, True, lost)
+    return out

@@ -1,0 +1,37 @@
+"""How a drawing looks, for every renderer. Each style carries its own background and text colour, so it reads the same on
+a light and on a dark page; statuses differ in outline and symbol too, so that greyscale loses nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from loomgraph.visualize.overlay import Status
+
+__all__ = ["JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Colours as #rrggbb; `width` of the outline in pixels."""
+
+    fill: str
+    stroke: str
+    text: str = "#1f2328"
+    width: float = 1
+    dashed: bool = False
+
+
+NODE: Final = Style("#f6f8fa", "#6e7781")
+TERMINAL: Final = Style("#d0d7de", "#57606a")
+JOIN: Final = Style("#ffffff", "#57606a")
+UNKNOWN: Final = Style("#fff1e5", "#bc4c00", dashed=True, width=2)
+STATUS: Final[dict[Status, Style]] = {
+    "running": Style("#b6e3ff", "#0969da", width=3),
+    "failed": Style("#ffc1bc", "#a40e26", width=4),
+    "cancelled": Style("#e1e4e8", "#57606a", width=2, dashed=True),
+    "handled": Style("#fae17d", "#7d4e00", width=2),
+    "succeeded": Style("#dafbe1", "#1a7f37", width=2),
+    "skipped": Style("#f6f8fa", "#8c959f", "#57606a", dashed=True),
+    "idle": Style("#ffffff", "#afb8c1", "#57606a"),
+}
