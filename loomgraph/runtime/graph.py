@@ -162,5 +162,8 @@ def _refuse_running_loop() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return
+        try:
+            anyio.get_current_task()  # trio, or any other loop that anyio knows
+        except (RuntimeError, LookupError):  # what anyio raises outside of a loop differs between its versions
+            return
     raise DefinitionError("run_sync was called inside a running event loop; write `await graph.run(...)` there.")
