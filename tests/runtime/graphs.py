@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -21,7 +20,7 @@ def chain(*nodes: Any, name: str = "chain", state: Any = None, **options: Any) -
     return wf.compile()
 
 
-def parallel(*nodes: Callable[..., Any], on_failure: Any = "cancel", **options: Any) -> Graph[Any, list[Any]]:
+def parallel(*nodes: Any, on_failure: Any = "cancel", **options: Any) -> Graph[Any, list[Any]]:
     """The nodes side by side from START, joined into END; `options` are those of every node."""
     wf = Workflow("parallel", output=list[Any], on_failure=on_failure)
     wf.parallel([wf.node(fn, **options) for fn in nodes], source=START, into=END)

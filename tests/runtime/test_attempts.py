@@ -59,7 +59,8 @@ def virtual(function: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, floa
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "error", [ConnectionError("reset"), OSError("disk"), TimeoutError(), RuntimeError("odd"), HttpError(500), HttpError(429)]
+    "error",
+    [ConnectionError("reset"), OSError("disk"), TimeoutError(), RuntimeError("odd"), HttpError(500), HttpError(429)],
 )
 async def test_the_default_retry_tries_again_after_what_may_pass(error: Exception) -> None:
     flaky = Flaky(error, error)
@@ -72,7 +73,14 @@ async def test_the_default_retry_tries_again_after_what_may_pass(error: Exceptio
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "error",
-    [ValueError("bad"), TypeError("bad"), KeyError("bad"), AttributeError("bad"), AssertionError(), NotImplementedError()]
+    [
+        ValueError("bad"),
+        TypeError("bad"),
+        KeyError("bad"),
+        AttributeError("bad"),
+        AssertionError(),
+        NotImplementedError(),
+    ]
     + [HttpError(status) for status in (400, 401, 403, 404, 422)],
 )
 async def test_the_default_retry_does_not_try_again_after_a_mistake(error: Exception) -> None:
@@ -172,10 +180,8 @@ async def test_a_graph_as_a_node_is_retried_as_a_whole() -> None:
     inner = chain(first, second, name="inner")
     outer = await chain(inner, name="outer", retry=AT_ONCE).run(1)
     assert calls == ["first", "second"] * 2
-    assert [record.key for record in outer.activations] == ["inner", "inner/first", "inner/second"] + [
-        "inner!2/first",
-        "inner!2/second",
-    ]
+    keys = ["inner", "inner/first", "inner/second", "inner!2/first", "inner!2/second"]
+    assert [record.key for record in outer.activations] == keys
 
 
 def test_the_wait_between_attempts_grows_up_to_its_maximum() -> None:

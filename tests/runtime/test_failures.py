@@ -9,8 +9,14 @@ import anyio
 import pytest
 
 from loomgraph import END, START, Failure, NodeFailedError, RunError, Workflow
-from loomgraph.errors import AmbiguousInputError, ConditionError, NoResultError, NoRouteError, OutputRefusedError
-from loomgraph.errors import StrayCancellationError
+from loomgraph.errors import (
+    AmbiguousInputError,
+    ConditionError,
+    NoResultError,
+    NoRouteError,
+    OutputRefusedError,
+    StrayCancellationError,
+)
 from tests.runtime.graphs import Meeting, chain, parallel
 
 pytestmark = pytest.mark.anyio
