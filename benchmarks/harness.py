@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines import IMPORTS
-from benchmarks.workloads import Workload
+from benchmarks.workloads import PROCESSES, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 UNSUPPORTED = "unsupported"
-_IMPORT = "import time\nbefore = time.perf_counter()\n{line}\nprint(time.perf_counter() - before)"
+_FRESH = "import time\nbefore = time.perf_counter()\n{code}\nprint(time.perf_counter() - before)"
+_FIRST = """import asyncio
+from benchmarks.engines import load
+job = load({engine!r}).job("chain", {size})
+assert asyncio.run(job.run(job.setup())) == {size}"""
 
 
 @dataclass
@@ -33,8 +37,8 @@ class Cell:
 
     @property
     def seconds(self) -> float:
-        """The median round; the best of an import, whose noise is all on one side."""
-        return min(self.rounds) if self.workload.name == "import" else statistics.median(self.rounds)
+        """The median round; the best of fresh processes, whose noise is all on one side."""
+        return min(self.rounds) if self.workload.name in PROCESSES else statistics.median(self.rounds)
 
     @property
     def figure(self) -> float:
@@ -124,7 +128,7 @@ def measure(
                 progress(f"{workload.name} {size}")
                 row = [Cell(engine, workload, size, note=_known(workers[engine], given_up)) for engine in engines]
                 _foresee(row, cells, settings.limit)
-                rounds = _imports if workload.name == "import" else _rounds
+                rounds = _processes if workload.name in PROCESSES else _rounds
                 rounds([cell for cell in row if not cell.note], workers, settings)
                 given_up.update({cell.engine: cell.note for cell in row if cell.note.startswith("over ")})
                 cells.extend(row)
@@ -177,17 +181,18 @@ def _rounds(cells: list[Cell], workers: dict[str, Worker], settings: Settings) -
                 spent[cell.engine] += answer["seconds"]
 
 
-def _imports(cells: list[Cell], _workers: dict[str, Worker], settings: Settings) -> None:
-    """The whole import in a fresh process each time; the first of each only writes the byte code."""
+def _processes(cells: list[Cell], _workers: dict[str, Worker], settings: Settings) -> None:
+    """A fresh process each time; the first of each only writes the byte code."""
     for index in range(settings.rounds * 2 + 1):
         for cell in cells:
-            seconds = _import(cell.engine)
+            seconds = _process(cell)
             if index:
                 cell.rounds.append(seconds)
 
 
-def _import(engine: str) -> float:
-    code = _IMPORT.format(line=IMPORTS[engine])
+def _process(cell: Cell) -> float:
+    first = _FIRST.format(engine=cell.engine, size=cell.size)
+    code = _FRESH.format(code=IMPORTS[cell.engine] if cell.workload.name == "import" else first)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 

@@ -145,6 +145,18 @@ WORKLOADS = (
         lambda s, _: s * 1e3,
     ),
     Workload("import", "import in a fresh process", (1,), (1,), "ms", lambda _: None, lambda s, _: s * 1e3),
+    Workload(
+        "first",
+        "import, build, compile and one run of n nodes in a fresh process",
+        (2,),
+        (2,),
+        "ms",
+        lambda n: n,
+        lambda s, _: s * 1e3,
+    ),
 )
+
+# measured by starting processes, not by rounds inside one
+PROCESSES = ("import", "first")
 
 BY_NAME = {workload.name: workload for workload in WORKLOADS}

@@ -12,10 +12,10 @@ from benchmarks.engines import IMPORTS, UnsupportedError, load
 from benchmarks.harness import UNSUPPORTED, Cell
 from benchmarks.table import markdown
 from benchmarks.targets import verdicts
-from benchmarks.workloads import BY_NAME, WORKLOADS
+from benchmarks.workloads import BY_NAME, PROCESSES, WORKLOADS
 
 TINY = {"lattice": 3, "branches": 2, "runs": 4, "build": 20, "compile": 20, "compile-mixed": 20}
-TIMED = [workload.name for workload in WORKLOADS if workload.name != "import"]
+TIMED = [workload.name for workload in WORKLOADS if workload.name not in PROCESSES]
 
 
 @pytest.mark.parametrize("name", TIMED)
