@@ -39,12 +39,13 @@ class Activation:
     """One firing of a node. The machine's command to start is the activation itself.
 
     `index` is the item's position in a map, None for anything else; `map` is set on the map's own activation,
-    `child` on a graph node's, `steps` has its durable steps; `held`, `slot` and `task` are the driver's. `dead` means
-    that nobody waits for the result any more: it is refused and not logged.
+    `child` on a graph node's, `steps` has its durable steps; `held`, `slot`, `away` and `task` are the driver's.
+    `dead` means that nobody waits for the result any more: it is refused and not logged.
     """
 
     __slots__ = (
         "attempt",
+        "away",
         "cancelling",
         "child",
         "dead",
@@ -76,6 +77,7 @@ class Activation:
         self.cancelling = False
         self.held = False
         self.slot = False
+        self.away = 0
         self.child: Scope | None = None
         self.map: MapRun | None = None
         self.owner: Activation | None = None

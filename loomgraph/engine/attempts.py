@@ -165,7 +165,8 @@ class Attempts:
         if program.style == "async":
             return await watched(program.call(activation.input, context), self._scheduler.blocked)
         self._scheduler.blocked()
-        value = await anyio.to_thread.run_sync(program.call, activation.input, context)
+        # boxed, because trio refuses a plain function that returns a coroutine
+        [value] = await anyio.to_thread.run_sync(lambda: [program.call(activation.input, context)])
         # a plain function may still hand out an awaitable: a decorator that lost the `async`, a partial
         return await value if inspect.isawaitable(value) else value
 

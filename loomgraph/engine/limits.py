@@ -30,8 +30,28 @@ class Slots:
             activation.slot = True
             self.used += 1
 
+    def leave(self, activation: Activation) -> None:
+        """A call of the attempt waits for something that is not its own work; the first such call gives the slot."""
+        activation.away += 1
+        self.give(activation)
+
+    async def back(self, activation: Activation) -> None:
+        """A call of the attempt is back; the last one takes the slot again, before new work starts.
+
+        While others are away it goes on without: were it to wait for a slot, they might wait for it.
+        """
+        activation.away -= 1
+        if not activation.away:
+            await self.retake(activation)
+
+    def broken(self, activation: Activation) -> None:
+        """A call of the attempt was cancelled: no waiting for a slot, the attempt is about to end."""
+        activation.away -= 1
+        if not activation.away:
+            self.take(activation)
+
     def give(self, activation: Activation) -> None:
-        """An attempt ended, or waits for something that is not its own work. Its one slot is given once."""
+        """An attempt ended or pauses. Its one slot is given once."""
         if activation.slot:
             activation.slot = False
             self._give()
@@ -43,13 +63,10 @@ class Slots:
             self._returning.popleft().set()
 
     async def retake(self, activation: Activation) -> None:
-        """Take the slot again, unless other code of the same attempt did meanwhile."""
-        if activation.slot:
-            return
-        await self._retake()
-        if activation.slot:
-            self._give()
-        activation.slot = True
+        """Take the slot again, before new work starts."""
+        if not activation.slot:
+            await self._retake()
+            activation.slot = True
 
     async def _retake(self) -> None:
         if self.limit is None or self.used < self.limit:

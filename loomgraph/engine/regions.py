@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loomgraph.engine import early
 from loomgraph.engine.binding import bind
-from loomgraph.errors import ActivationError, ExitOvertakenError, LoopCapError, StateConflictError
+from loomgraph.errors import ActivationError, ExitOvertakenError, LoopCapError, QuorumError, StateConflictError
 from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ def close(scope: Scope, region: int) -> None:
     if scope.over[region]:
         return
     plan = scope.plan.regions[region]
-    quorum = early.unmet_back_join(scope, plan)
-    if quorum is not None:
-        scope.region_failed(region, quorum)
+    unmet = early.unmet_back_join(scope, plan)
+    if unmet is not None:
+        if scope.iters[region] + 1 < plan.cap:
+            _again(scope, region, unmet)
+        else:
+            scope.region_failed(region, unmet)
         return
     back, hold = scope.back[region], scope.hold[region]
     if not back:
@@ -38,7 +41,8 @@ def close(scope: Scope, region: int) -> None:
         _capped(scope, region)
 
 
-def _again(scope: Scope, region: int) -> None:
+def _again(scope: Scope, region: int, unmet: QuorumError | None = None) -> None:
+    """Start the next iteration with what the back edges carried, or with a header whose early join cannot be met."""
     plan = scope.plan.regions[region]
     view = None
     if scope.state is not None:
@@ -69,7 +73,10 @@ def _again(scope: Scope, region: int) -> None:
     subject = scope.header(region)
     scope.machine.facts.append((IterationStarted, subject, (vector,)))
     scope.got[plan.header] = back
-    scope.todo.append(plan.header)
+    if unmet is None:
+        scope.todo.append(plan.header)
+    else:
+        scope.refuse(plan.header, unmet)
     scope.todo.extend(plan.barren)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from loomgraph.compile.plan import Plan
 from loomgraph.errors import ConditionError, NoRouteError
 from loomgraph.graph.definition import EdgeDef
+from loomgraph.graph.ownership import own
 
 __all__ = ["choose", "choose_error"]
 
@@ -54,7 +55,8 @@ def choose_error(plan: Plan, node: int, error: BaseException) -> tuple[int, ...]
 def _test(plan: Plan, edge: EdgeDef, value: Any) -> bool:
     assert edge.when is not None
     try:
-        return edge.when.matches(value)
+        # a predicate is the user's code: what it does to the value is invisible to others
+        return edge.when.matches(own(value) if edge.when.kind == "predicate" else value)
     except Exception as error:
         source, target = plan.definition.name_of(edge.source), plan.definition.name_of(edge.target)
         raise ConditionError(source, target, edge.when.label, error) from error

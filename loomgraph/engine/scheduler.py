@@ -313,7 +313,7 @@ class Scheduler:
         scope.waiter = anyio.Event()
         if scope.ended:
             scope.waiter.set()
-        self.slots.give(activation)
+        self.slots.leave(activation)
         try:
             self.absorb()
             self.kick()
@@ -322,19 +322,19 @@ class Scheduler:
             if not scope.ended:
                 self.machine.abandon(scope, "the node that ran it was stopped")
                 self.absorb()
-            self.slots.take(activation)
+            self.slots.broken(activation)
             raise
-        await self.slots.retake(activation)
+        await self.slots.back(activation)
         return scope
 
     async def outside(self, activation: Activation, wait: Callable[[], Any]) -> Any:
         """Await something that is not the node's own work without holding a slot."""
-        self.slots.give(activation)
+        self.slots.leave(activation)
         self.kick()
         try:
             result = await wait()
         except BaseException:
-            self.slots.take(activation)
+            self.slots.broken(activation)
             raise
-        await self.slots.retake(activation)
+        await self.slots.back(activation)
         return result

@@ -223,7 +223,7 @@ def failure_error(run_id: str, troubles: list[Any], done: Mapping[str, Any]) -> 
 async def _called(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(fn):
         return await fn(*args, **kwargs)
-    value = await anyio.to_thread.run_sync(functools.partial(fn, *args, **kwargs))
+    [value] = await anyio.to_thread.run_sync(lambda: [fn(*args, **kwargs)])
     return await value if inspect.isawaitable(value) else value
 
 
