@@ -136,7 +136,7 @@ def _summary(console: Console, result: RunResult[Health]) -> None:
         console.print(Text(f"hot spot: {spot.name}:{spot.line} (score {spot.score:.0f})"), soft_wrap=True)
     again = ", ".join(f"{count} x {error}" for error, count in retries(result).items()) or "none"
     console.print(
-        f"{result.usage.activations} activations, {health.importance.rounds} rounds of ranking, tried again: {again}",
+        f"{result.usage.activations} activations, rounds of ranking: {health.importance.rounds}, tried again: {again}",
         highlight=False,
     )
 

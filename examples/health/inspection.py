@@ -28,7 +28,7 @@ __all__ = ["Settings", "graph", "wf"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is given with `deps=`: the share (0 to 1) of files whose first read fails on purpose."""
+    """What a run may be given with `deps=`: the share (0 to 1) of files whose first read fails on purpose."""
 
     flake: float = 0.0
 
@@ -38,10 +38,11 @@ wf = Workflow("inspect", input=SourceFile, output=FileReport, doc="What there is
 
 @wf.node(retry=Retry(attempts=3, delay=0.05, on=(ChangedWhileReadError, SimulatedFlakeError)))
 def read(
-    file: SourceFile, ctx: Context[None, Settings]
+    file: SourceFile, ctx: Context[None, Settings | None]
 ) -> PythonText | MarkdownText | ConfigText | OtherText | Skipped:
     """Tries again when the file changed meanwhile. A file that cannot be opened fails at once."""
-    simulate_flake(file.name, ctx.attempt, ctx.deps.flake)
+    if ctx.deps is not None:
+        simulate_flake(file.name, ctx.attempt, ctx.deps.flake)
     return read_file(file)
 
 

@@ -51,7 +51,7 @@ class Tally:
                 self.rounds = event.iteration[-1]
             case events.LoopEnded():
                 self.rounds = event.iterations
-                return f"the ranking ended after {event.iterations} rounds"
+                return f"the ranking ended in round {event.iterations}"
             case _:
                 pass
         return None

@@ -174,7 +174,8 @@ def _run(result: RunResult[Health], drawing: str) -> Iterator[str]:
 
 
 def _place(name: str, line: int) -> str:
-    return f"`{name}:{line}`" if "`" not in name else f"`` {name}:{line} ``"
+    place = f"{name}:{line}".replace("|", "\\|")  # or it would end the cell of a table, even in code
+    return f"`{place}`" if "`" not in name else f"`` {place} ``"
 
 
 def _cell(text: str) -> str:

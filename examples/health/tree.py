@@ -9,6 +9,9 @@ import networkx as nx
 
 from examples.health.models import FileReport, ImportGraph, Problem, Request, Severity
 
+OTHERS = 3
+"""How many other files with the same paragraph are named; the rest are counted."""
+
 
 def find_dead_links(request: Request, reports: list[FileReport]) -> list[Problem]:
     """Relative links of Markdown files to what does not exist, and fragments that no heading gives."""
@@ -39,12 +42,12 @@ def find_repeated(reports: list[FileReport]) -> list[Problem]:
             shared[tuple(lines)].append(lines)
     found: list[Problem] = []
     for names, paragraphs in shared.items():
-        first = min(paragraphs, key=lambda lines: lines[names[0]])
+        name, *others = names
+        first = paragraphs[0]
         count = "a paragraph" if len(paragraphs) == 1 else f"{len(paragraphs)} paragraphs"
-        others = ", ".join(f"{name}:{first[name]}" for name in names[1:4])
-        more = f" and {len(names) - 4} more files" if len(names) > 4 else ""
-        message = f"{count} also in {others}{more}"
-        found.append(_problem("repeated", names[0], first[names[0]], message, severity="note"))
+        where = ", ".join(f"{other}:{first[other]}" for other in others[:OTHERS])
+        more = f" and {len(others) - OTHERS} more files" if len(others) > OTHERS else ""
+        found.append(_problem("repeated", name, first[name], f"{count} also in {where}{more}", severity="note"))
     return found
 
 
