@@ -1,8 +1,8 @@
 """WCP-17 Interleaved parallel routing: yes
 
 Tasks with a partial order between them run in any order that keeps it, but never two at a time. A run with `limit=1`
-runs one attempt at a time, in the order in which nodes become ready. The limit is the whole run's; to keep only some
-tasks apart, give them one lock in `deps`, or make them the items of a `map(..., limit=1)`.
+runs one attempt at a time, in an order of its own choosing. The limit is the whole run's; to keep only some tasks
+apart, give them one lock in `deps`, or make them the items of a `map(..., limit=1)`.
 """
 
 from __future__ import annotations

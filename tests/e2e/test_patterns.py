@@ -295,6 +295,11 @@ async def test_10_arbitrary_cycles_may_be_entered_at_either_node(text: str, writ
     assert ran == {"receive": 1, "write": writes, "check": checks}
 
 
+def test_10_arbitrary_cycles_are_compiled_with_a_warning_that_names_the_ways_in() -> None:
+    [warning] = load(10).warnings
+    assert {"write", "check"} <= set(warning.nodes)
+
+
 @pytest.mark.anyio
 async def test_11_implicit_termination_ends_when_nothing_is_left_to_do() -> None:
     gates = Gates("c accepted")

@@ -10,7 +10,7 @@ import anyio
 import pytest
 import trio.testing
 
-from loomgraph import END, START, Context, RunHandle, Workflow
+from loomgraph import END, START, Context, Retry, RunHandle, Workflow
 from loomgraph.errors import DeadlineError, RunCancelledError, RunError
 from loomgraph.events import NodeStarted
 from tests.runtime.graphs import chain, parallel
@@ -140,6 +140,66 @@ async def test_cancel_before_anything_ran_runs_nothing() -> None:
             await run.result()
     assert waits.ended == []
     assert run.activations == ()
+
+
+@pytest.mark.anyio
+async def test_cancel_reaches_a_node_that_waits_for_its_next_attempt() -> None:
+    async def flaky(value: int) -> int:
+        raise ConnectionError
+
+    with anyio.fail_after(30):
+        async with chain(flaky, retry=Retry(delay=3600)).start(1) as run:
+            async for event in run.events():
+                if event.kind == "AttemptFailed":
+                    run.cancel()
+            with pytest.raises(RunCancelledError) as caught:
+                await run.result()
+    assert [(record.status, record.attempts) for record in caught.value.result.activations] == [("cancelled", 1)]
+
+
+@pytest.mark.anyio
+async def test_cancel_reaches_nodes_that_wait_for_a_place() -> None:
+    waits = Waits()
+    wf = Workflow("places", input=list[int], output=list[int])
+    wf.edge(wf.map(START, wf.node(waits, limit=1)), END)
+    with anyio.fail_after(30):
+        async with wf.compile().start([1, 2, 3], limit=2) as run:
+            await waits.waiting.wait()
+            run.cancel()
+            with pytest.raises(RunCancelledError):
+                await run.result()
+    assert waits.ended == ["cleaned up"]
+
+
+@pytest.mark.anyio
+async def test_a_node_may_cancel_the_run_it_is_part_of() -> None:
+    async def cancels(value: int, ctx: Context[Any, dict[str, RunHandle[Any]]]) -> int:
+        ctx.deps["run"].cancel("from a node")
+        return value
+
+    handles: dict[str, RunHandle[Any]] = {}
+    async with chain(cancels, first).start(1, deps=handles) as run:
+        handles["run"] = run
+        with pytest.raises(RunCancelledError, match="from a node") as caught:
+            await run.result()
+    assert caught.value.result.node("first") == ()
+
+
+@pytest.mark.anyio
+async def test_giving_up_on_a_result_does_not_stop_the_run() -> None:
+    released = anyio.Event()
+
+    async def waits(value: int) -> int:
+        await released.wait()
+        return value
+
+    async with chain(waits).start(1) as run:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await run.result()
+        assert run.status == "running"
+        released.set()
+        assert (await run.result()).output == 1
 
 
 @pytest.mark.anyio
@@ -291,8 +351,6 @@ def test_a_run_within_its_deadline_does_not_wait_for_it() -> None:
 
 
 def test_a_deadline_counts_while_a_node_waits_to_be_tried_again() -> None:
-    from loomgraph import Retry
-
     async def flaky(value: int) -> int:
         raise ConnectionError
 

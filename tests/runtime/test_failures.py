@@ -319,6 +319,32 @@ async def test_a_keyboard_interrupt_in_a_thread_goes_through() -> None:
         await chain(interrupted).run(1)
 
 
+async def test_an_exception_that_cannot_be_shown_is_a_failure_like_any_other() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    async def fails(value: int) -> int:
+        raise Mute
+
+    with pytest.raises(NodeFailedError) as caught:
+        await chain(fails).run(1)
+    assert isinstance(caught.value.__cause__, Mute)
+    assert caught.value.failures[0].error == "Mute"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_stop_iteration_is_a_failure_and_not_a_hang(plain: bool) -> None:
+    def first(values: list[int]) -> int:
+        return next(iter(values))
+
+    async def first_async(values: list[int]) -> int:
+        return next(iter(values))
+
+    with anyio.fail_after(30), pytest.raises(NodeFailedError, match="StopIteration"):
+        await chain(first if plain else first_async).run([])
+
+
 # ---------------------------------------------------------------------- what the engine itself refuses
 
 
@@ -346,6 +372,22 @@ async def test_a_value_that_no_condition_matches_is_an_error_that_names_node_and
     with pytest.raises(NodeFailedError, match=r"no edge out of 'picks' matches 'purple'") as caught:
         await wf.compile().run(1)
     assert isinstance(caught.value.__cause__, NoRouteError)
+
+
+async def test_an_input_that_no_edge_out_of_start_takes_is_an_error_of_the_run() -> None:
+    wf = Workflow("choosy", input=int, output=int)
+
+    @wf.node
+    async def takes(value: int) -> int:
+        return value
+
+    wf.edge(START, takes, when=1)
+    wf.edge(takes, END)
+    assert (await wf.compile().run(1)).output == 1
+    with pytest.raises(NodeFailedError, match="no edge out of 'START' matches 2") as caught:
+        await wf.compile().run(2)
+    assert isinstance(caught.value.__cause__, NoRouteError)
+    assert caught.value.result.status == "failed"
 
 
 async def test_a_condition_that_raises_is_an_error_that_names_the_edge() -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from pydantic import TypeAdapter
 
-from loomgraph import END, START, Context, Failure, NodeFailedError, Quorum, Retry, Workflow
+from loomgraph import END, START, Context, Failure, NodeFailedError, Quorum, Retry, RunError, Workflow
 from loomgraph.errors import DefinitionError
 from loomgraph.events import Emitted, Event, NodeStarted, NodeSucceeded
 from tests.runtime.graphs import Meeting, chain, kinds, parallel
@@ -293,6 +293,29 @@ async def test_a_reader_that_falls_behind_holds_the_run_back_and_nothing_is_drop
     assert 0 < held_at < 50
     assert len(started) == 500
     assert tuple(told) == result.events
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline", "failure"])
+async def test_cancel_deadline_and_failure_reach_a_run_that_a_reader_holds_back(how: str) -> None:
+    async def counts(value: int) -> int:
+        if how == "failure" and value == 12:
+            raise RuntimeError("broken")
+        return value
+
+    wf = Workflow("stream", input=list[int], output=list[int])
+    wf.edge(wf.map(START, counts), END)
+    with anyio.fail_after(30):
+        async with wf.compile().start(list(range(500)), lag=20, deadline=0.05 if how == "deadline" else None) as run:
+            reader = run.events()
+            told = [await anext(reader)]
+            if how == "cancel":
+                run.cancel()
+            if how == "failure":
+                told += [await anext(reader) for _ in range(30)]
+            with pytest.raises(RunError) as caught:
+                await run.result()
+            told += [event async for event in reader]
+    assert tuple(told) == caught.value.result.events
 
 
 async def test_without_a_lag_a_reader_never_holds_the_run_back() -> None:

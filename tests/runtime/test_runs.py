@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import pytest
-from pydantic import BaseModel
 
 from loomgraph import END, START, Context, Graph, Workflow
 from loomgraph.errors import DefinitionError, LoomgraphError, NodeFailedError
@@ -254,8 +253,22 @@ async def test_anything_callable_may_be_a_node(node: Any) -> None:
     assert (await wf.compile().run(1)).output == 6
 
 
-class Celsius(BaseModel):
-    degrees: float
+class Promise:
+    """Something to await that is no coroutine."""
+
+    def __await__(self) -> Generator[Any, Any, int]:
+        yield from anyio.lowlevel.checkpoint().__await__()
+        return 6
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [lambda: 6, Promise, lambda: add(5)], ids=["value", "awaitable", "coroutine"])
+async def test_a_wrapper_that_passes_for_the_async_function_it_wraps_may_be_a_node(answer: Callable[[], Any]) -> None:
+    @functools.wraps(add)
+    def wrapper(value: int) -> Any:
+        return answer()
+
+    assert (await chain(wrapper).run(1)).output == 6
 
 
 @dataclass
