@@ -61,9 +61,11 @@ class Keeper:
         while True:
             await anyio.sleep(self.ttl / 3)
             lease: Lease | None = journal.lease
-            assert lease is not None
+            if lease is None:
+                return  # given up in the very turn in which the wait ended
             try:
-                journal.lease = await self.store.renew(lease, self.ttl)
+                renewed = await self.store.renew(lease, self.ttl)
+                journal.lease = renewed if journal.lease is not None else None
             except LeaseLostError as error:
                 self.lost = error
                 stop("another process took the run over")
