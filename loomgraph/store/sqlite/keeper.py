@@ -15,9 +15,9 @@ from pathlib import Path
 
 __all__ = ["Keeper"]
 
-# pages of 4 KiB, as SQLite's own default
-_GROWN = 1_000
-_LONG = 4_000
+# pages of 2 KiB; as many bytes as SQLite lets a log grow by itself, and four times that
+_GROWN = 2_000
+_LONG = 8_000
 _FLUSH_AFTER = 1.0
 
 

@@ -35,6 +35,9 @@ TOKEN: Final = 32
 # "LOOM", in the file's header: says that the file is ours before a table of it is read
 _APPLICATION: Final = 0x4C4F4F4D
 
+# Half of SQLite's usual size: a commit writes two or three whole pages, however little is on them.
+_PAGE: Final = 2048
+
 _migrations = Migrations("loomgraph")
 
 
@@ -81,6 +84,8 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
         )
     if version > VERSION:
         raise StoreVersionError(name, version, VERSION)
+    if not tables:
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":

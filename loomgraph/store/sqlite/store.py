@@ -332,7 +332,7 @@ class SQLiteStore:
         if self._keeper is not None:
             pages = 1
             for job in jobs:
-                pages += 1 + job.size // 4096
+                pages += 1 + job.size // 2048
             self._keeper.wrote(pages)
 
     def _error(self, error: sqlite3.Error) -> StoreError:
