@@ -91,7 +91,7 @@ class Nest:
 
     def cycle(self, region: Region, definition: Definition) -> list[int]:
         """The nodes of a shortest way round a loop, header first."""
-        import networkx as nx  # 0.08 s to import, and only compile() and a reached cap need it
+        import networkx as nx  # late, as in _components
 
         header = region.header
         assert header is not None
@@ -132,6 +132,9 @@ def find_nest(definition: Definition) -> Nest:
 
 def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[EdgeDef]]]:
     """The strongly connected components that hold a cycle, each with its internal edges, by first node."""
+    edges = _left_over(edges)
+    if not edges:
+        return []  # most graphs have no cycle, and need not wait 0.08 s for a graph library
     import networkx as nx
 
     graph: nx.DiGraph[int] = nx.DiGraph()
@@ -148,6 +151,22 @@ def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[Edg
         if of is not None and label.get(edge.target) == of:
             internal[of].append(edge)
     return sorted(zip(found, internal, strict=True), key=lambda pair: min(pair[0]))
+
+
+def _left_over(edges: Sequence[EdgeDef]) -> list[EdgeDef]:
+    """What is left when nodes without in-edges are taken away as long as there are any: nothing, without a cycle."""
+    waits: dict[Ref, int] = {}
+    out: dict[Ref, list[EdgeDef]] = {}
+    for edge in edges:
+        waits[edge.target] = waits.get(edge.target, 0) + 1
+        out.setdefault(edge.source, []).append(edge)
+    free = [node for node in out if node not in waits]
+    while free:
+        for edge in out.pop(free.pop()):
+            waits[edge.target] -= 1
+            if not waits[edge.target] and edge.target in out:
+                free.append(edge.target)
+    return [edge for edge in edges if edge.source in out]
 
 
 def _add_region(
