@@ -44,3 +44,14 @@ async def test_a_store_that_waits_for_the_disk_keeps_what_it_promises(check: Che
         return SQLiteStore(tmp_path / f"{storage}.db", synchronous="FULL", clock=clock)
 
     await run_check(check, make)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=_name)
+@pytest.mark.anyio
+async def test_a_store_in_a_postgresql_database_keeps_what_it_promises(check: Check, postgres_address: str) -> None:
+    from loomgraph.store.postgres import PostgresStore
+
+    def make(storage: str, clock: Callable[[], float]) -> Store:
+        return PostgresStore(postgres_address, schema=storage, clock=clock)
+
+    await run_check(check, make)

@@ -75,7 +75,7 @@ def append(connection: Connection, lease: Lease, batch: Batch, name: str) -> Non
     number = lease.token >> TOKEN
     row = connection.execute(_HEAD, ((number + 1) << RUN, number)).fetchone()
     if row is None or row[0] != lease.token or row[1] is None:
-        raise LeaseLostError(lease.run_id, lease.owner, row and row[1])
+        raise LeaseLostError(lease.run_id, lease.owner, None if row is None else row[1])
     last = row[2]
     size = 0 if last is None or last >> RUN != number else ((last & EVENTS) >> EVENT) + 1
     events = batch.events
@@ -196,7 +196,7 @@ def renew(connection: Connection, lease: Lease, expires: float) -> Lease:
     number = lease.token >> TOKEN
     row = connection.execute("SELECT token, owner FROM leases WHERE run = ?", (number,)).fetchone()
     if row is None or row[0] != lease.token or row[1] is None:
-        raise LeaseLostError(lease.run_id, lease.owner, row and row[1])
+        raise LeaseLostError(lease.run_id, lease.owner, None if row is None else row[1])
     connection.execute("UPDATE leases SET expires = ? WHERE run = ?", (expires, number))
     return lease._replace(expires=expires)
 
