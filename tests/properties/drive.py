@@ -1,11 +1,12 @@
 """The pure machine with a test in the place of the scheduler: no event loop, and the order of completions is chosen.
 
-Also the other way to an `Outcome`: from the records and events of a run of the real engine.
+Also `seen`: the same account of a run of the real engine, from its records and events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from loomgraph.compile.compiled import CompiledGraph
@@ -25,13 +26,12 @@ from loomgraph.events import (
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
-    activation_key,
 )
 from loomgraph.graph.definition import GraphBody, OnFailure
 from loomgraph.runtime.result import ActivationRecord, RunResult
 from tests.properties.outcome import Call, Choices, Oracle, Outcome, Problem, Record
 
-__all__ = ["Driven", "choices_of", "drive", "outcome_of"]
+__all__ = ["Drive", "Driven", "drive", "seen"]
 
 Pick = Callable[[int], int]
 """Of n activations in flight, which one finishes next: 0 to n - 1."""
@@ -122,9 +122,16 @@ def _initial(plan: Plan) -> dict[str, Any]:
     return {} if spec is None else spec.initial(None)
 
 
-def drive(
-    compiled: CompiledGraph, value: Any, oracle: Oracle, pick: Pick, on_failure: OnFailure = "drain"
-) -> tuple[Outcome, Choices]:
+@dataclass
+class Drive:
+    """What a drive came to; `said` are the machine's facts without order, each as text."""
+
+    outcome: Outcome
+    choices: Choices
+    said: list[str]
+
+
+def drive(compiled: CompiledGraph, value: Any, oracle: Oracle, pick: Pick, on_failure: OnFailure = "drain") -> Drive:
     """Run the machine to its end; `pick` chooses what finishes next."""
     driven = Driven(compiled, oracle, pick, on_failure)
     driven.run(value)
@@ -134,7 +141,10 @@ def drive(
     outcome.problems = {Problem(failure.error, failure.key) for failure, _ in root.failures}
     if not root.failures and not root.stopping:
         outcome.output, outcome.state = root.output, root.final_state()
-    return outcome, choices_of(driven.facts)
+    said = [f"{kind.__name__} {key} {fields!r}" for kind, key, fields, _ in driven.facts]
+    return Drive(
+        outcome, _choices((kind, key, fields[0] if fields else ()) for kind, key, fields, _ in driven.facts), said
+    )
 
 
 def _folded(driven: Driven) -> Outcome:
@@ -164,14 +174,14 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Named) else value
 
 
-def choices_of(facts: list[tuple[Any, str, tuple[Any, ...], Any]]) -> Choices:
-    """What was left to time, as recorded."""
+def _choices(facts: Iterable[tuple[Any, str, tuple[int, ...]]]) -> Choices:
+    """What was left to time, from (event class, key, winners)."""
     choices = Choices()
-    for kind, key, fields, _ in facts:
+    for kind, key, winners in facts:
         if kind is JoinDecided:
-            choices.joins.setdefault(key, []).append(tuple(fields[0]))
+            choices.joins.setdefault(key, []).append(winners)
         elif kind is MapCompleted:
-            choices.maps[key] = tuple(fields[0])
+            choices.maps[key] = winners
         elif kind is NodeCancelled:
             choices.cut[key] = "cancelled"
         elif kind is NodeSkipped:
@@ -179,21 +189,24 @@ def choices_of(facts: list[tuple[Any, str, tuple[Any, ...], Any]]) -> Choices:
     return choices
 
 
-def outcome_of(result: RunResult[Any], error: RunError | None) -> Outcome:
+def seen(result: RunResult[Any], error: RunError | None) -> Drive:
     """What a run of the real engine came to, from its records and its log."""
     outcome = Outcome()
     for record in result.activations:
         assert record.key not in outcome.records, f"{record.key} has two records"
-        outcome.records[record.key] = _record(record)
+        if not record.key.endswith("#END"):
+            outcome.records[record.key] = _record(record)
     for event in result.events:
         if isinstance(event, LoopEnded):
             outcome.loops[event.key] = event.exits
     if error is not None:
         outcome.problems = {Problem(failure.error, failure.key) for failure in error.failures}
+        assert outcome.problems, f"{error!r} names no failure"
     else:
         outcome.output = result.output
         outcome.state = None if result.state is None else result.state.model_dump()
-    return outcome
+    facts = [(type(e), getattr(e, "key", ""), getattr(e, "winners", ())) for e in result.events]
+    return Drive(outcome, _choices(facts), [_said(event) for event in result.events])
 
 
 def _record(record: ActivationRecord) -> Record:
@@ -202,13 +215,7 @@ def _record(record: ActivationRecord) -> Record:
     return Record(record.status, record.input, record.output, error, tuple(sorted(record.taken)))
 
 
-def structure(events: tuple[Event, ...]) -> list[tuple[Any, ...]]:
-    """The events without time and order: kind, key and every other field."""
-    found: list[tuple[Any, ...]] = []
-    for event in events:
-        fields = event.model_dump(exclude={"run_id", "seq", "time"})
-        found.append(tuple(sorted((name, repr(value)) for name, value in fields.items())))
-    return sorted(found)
-
-
-__all__ += ["activation_key", "structure"]
+def _said(event: Event) -> str:
+    """An event without run, time and place in the log."""
+    fields = event.model_dump(exclude={"run_id", "seq", "time"})
+    return ", ".join(f"{name}={value!r}" for name, value in fields.items())

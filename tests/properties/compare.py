@@ -1,0 +1,69 @@
+"""Whether two outcomes are the same, and if not, where they differ, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.properties.outcome import Outcome, Record, plain
+
+__all__ = ["assert_part", "assert_same"]
+
+
+def assert_same(expected: Outcome, got: Outcome, *, early: bool = False) -> None:
+    """Raise AssertionError with every difference. `early`: the graph has early joins, so inside of what was cut off by
+    a decision, and which loops ended empty there, is left open."""
+    differences = list(_differences(expected, got, early))
+    assert not differences, "\n".join(["the outcomes differ (expected, got):", *differences])
+
+
+def assert_part(whole: Outcome, got: Outcome) -> None:
+    """Raise AssertionError unless what finished in `got` finished just so in `whole` too."""
+    for key, record in got.records.items():
+        if record.status in ("succeeded", "handled", "failed"):
+            assert key in whole.records, f"{key} ran, but does not run when nothing is cancelled"
+            expected, found = _shown(whole.records[key], True), _shown(record, True)
+            assert expected == found, f"{key}: {expected} when nothing is cancelled, but {found}"
+    assert got.problems <= whole.problems, (whole.problems, got.problems)
+    assert bool(got.problems) == bool(whole.problems), (whole.problems, got.problems)
+
+
+def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
+    left, right = _records(expected), _records(got)
+    vague = {key for key, record in left.items() if record.error == "ScopeFailedError"}
+    for key in sorted(left.keys() | right.keys()):
+        a = _shown(left[key], key in vague) if key in left else None
+        b = _shown(right[key], key in vague) if key in right else None
+        if a != b:
+            yield f"  {key}: {a}\n  {' ' * len(key)}  {b}"
+    if expected.problems != got.problems:
+        yield f"  problems: {expected.problems}\n            {got.problems}"
+    loops = [
+        {k: v for k, v in o.loops.items() if not early or (v and not _under(k, _cut(got)))} for o in (expected, got)
+    ]
+    if loops[0] != loops[1]:
+        yield f"  loops: {loops[0]}\n         {loops[1]}"
+    if plain(expected.output) != plain(got.output):
+        yield f"  output: {expected.output!r}, {got.output!r}"
+    if expected.state != got.state:
+        yield f"  state: {expected.state}\n         {got.state}"
+
+
+def _records(outcome: Outcome) -> dict[str, Record]:
+    """The records; what is inside of something that was cancelled depends on when it was."""
+    cut = _cut(outcome)
+    return {key: record for key, record in outcome.records.items() if not _under(key, cut)}
+
+
+def _cut(outcome: Outcome) -> list[str]:
+    return [key for key, record in outcome.records.items() if record.status == "cancelled"]
+
+
+def _under(key: str, outer: list[str]) -> bool:
+    return any(key.startswith((f"{over}/", f"{over}[")) for over in outer)
+
+
+def _shown(record: Record, vague: bool) -> tuple[Any, ...]:
+    ran = record.status == "succeeded"
+    error = None if vague else record.error
+    return (record.status, plain(record.input) if ran else None, plain(record.output), error, record.taken)
