@@ -41,7 +41,8 @@ USD: 1.07 (attempts: 1)
 EUR: 1.07 (attempts: 3)
 yesterday's rate, because ask was busy at attempt 3 (attempts: 3)
 run 'r1': node 'ask' failed: ask (attempt 1): ValueError: florins is no currency
-  0 finished activations kept in .finished. Handle it with wf.on_error('ask', handler), or give the node retry=Retry(...).
+  0 finished activations kept in .finished. Handle it with wf.on_error('ask', handler), or give the node \
+retry=Retry(...).
 the cause is your own exception: ValueError('florins is no currency')
 """,
     "07_state": """\
