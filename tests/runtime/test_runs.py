@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
@@ -144,6 +145,51 @@ async def test_a_thousand_runs_of_one_graph_at_once_keep_to_themselves() -> None
             for value in range(1000):
                 group.start_soon(one, value)
     assert outputs == {value: value + 2 for value in range(1000)}
+
+
+# ---------------------------------------------------------------------- context variables
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+async def reads_variable(value: int) -> str:
+    return VARIABLE.get()
+
+
+def reads_variable_in_thread(value: int) -> str:
+    return VARIABLE.get()
+
+
+async def sets_variable(value: int) -> int:
+    VARIABLE.set(f"set by a node, was {VARIABLE.get()}")
+    await anyio.lowlevel.checkpoint()
+    assert VARIABLE.get().startswith("set by a node")
+    return value
+
+
+def sets_variable_in_thread(value: int) -> int:
+    VARIABLE.set("set in a thread")
+    return value
+
+
+@pytest.mark.anyio
+async def test_nodes_see_the_context_variables_of_whoever_runs_the_graph() -> None:
+    token = VARIABLE.set("the caller's")
+    graph = parallel(reads_variable, reads_variable_in_thread)
+    try:
+        assert (await graph.run(1)).output == ["the caller's"] * 2
+        async with graph.start(1) as run:
+            assert (await run.result()).output == ["the caller's"] * 2
+    finally:
+        VARIABLE.reset(token)
+
+
+@pytest.mark.anyio
+async def test_what_a_node_sets_in_a_context_variable_stays_its_own() -> None:
+    for sets in (sets_variable, sets_variable_in_thread):
+        for reads in (reads_variable, reads_variable_in_thread):
+            assert (await chain(sets, reads).run(1)).output == "unset"
+    assert VARIABLE.get() == "unset"
 
 
 # ---------------------------------------------------------------------- run_sync
