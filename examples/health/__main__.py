@@ -101,7 +101,8 @@ def _request(path: str, out: str, limit: int | None) -> Request:
     """Check what can be checked before anything runs. Raises UsageError."""
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # resolve() would follow links, and may loop
     try:
-        next(os.scandir(root), None)
+        with os.scandir(root):
+            pass
     except OSError as error:
         what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise UsageError(f"{root} {what}. Name a directory with --path.") from error
