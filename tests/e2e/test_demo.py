@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
     (root / "pkg" / "a.py").write_text(PYTHON.format(other="pkg.b"))
     (root / "pkg" / "b.py").write_text(PYTHON.format(other="pkg.a") + f"\n# TO{'DO'}: mend this\n# {LONG}\n\n# end\n")
     (root / "broken.py").write_text("def f(:\n")
-    (root / "latin.py").write_bytes(b"# caf\xe9\n")
+    (root / "latin.py").write_bytes(b"# caf\xe9\nx = 1\n")
     (root / "long.py").write_text('"""Long."""\n\n\ndef f() -> None:\n' + "    print()\n" * 600)
     (root / "readme.md").write_text(
         f"# A title\n\n[gone](gone.md) [here](#a-title) [nowhere](#nope) [other](pkg/a.py) `[code](no.md)`\n\n{LONG}\n"
