@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from loomgraph import END, OTHERWISE, START, Graph, Workflow
-from tests.e2e.virtual import virtually
+from tests.e2e.virtual import spend, virtually
 
 Ended = dict[str, float]
 
@@ -23,7 +23,7 @@ def sleeper(name: str, seconds: float, ended: Ended) -> Callable[[int], Awaitabl
     """A node that sleeps and writes down when it was done, in virtual seconds."""
 
     async def sleep(value: int) -> int:
-        await trio.sleep(seconds)
+        await spend(seconds)
         ended[name] = trio.current_time()
         return value
 
@@ -104,11 +104,11 @@ def test_the_items_of_a_map_go_through_their_graph_without_waiting_for_each_othe
     inner = Workflow("inner", input=float, output=float)
 
     async def rest(seconds: float) -> float:
-        await trio.sleep(seconds)
+        await spend(seconds)
         return seconds
 
     async def rest_in_turn(seconds: float) -> float:
-        await trio.sleep(3 - seconds)  # the sooner the first step was done, the longer the second takes
+        await spend(3 - seconds)  # the sooner the first step was done, the longer the second takes
         return seconds
 
     inner.chain(START, rest, rest_in_turn, END)
@@ -131,7 +131,7 @@ def test_a_loop_beside_a_slow_node_goes_round_in_its_own_time() -> None:
 
     @wf.node
     async def count(value: int) -> int:
-        await trio.sleep(1)
+        await spend(1)
         return value + 1
 
     done = wf.node(sleeper("done", 0, ended), name="done")

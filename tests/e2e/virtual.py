@@ -14,3 +14,8 @@ T = TypeVar("T")
 def virtually(fn: Callable[[], Awaitable[T]]) -> T:
     """Run an async function to its end in virtual time, which starts at an arbitrary number of seconds."""
     return trio.run(fn, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def spend(seconds: float) -> None:
+    """What a node does that takes so long: it is the work itself, not a wait for anybody."""
+    await trio.sleep_until(trio.current_time() + seconds)
