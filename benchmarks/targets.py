@@ -1,7 +1,7 @@
 """What the figures must be: the limits that `--check` holds a run to. A peer that is absent is not compared with.
 
-A limit in microseconds or runs a second is a promise about the library, so the quickest round is held to it: on a machine
-that does something else too, the median says more about that. Ratios are of medians, whose rounds were interleaved.
+A limit in microseconds or runs a second is a promise about the library, so the quickest round is held to it: on a
+machine that does something else too, the median says more about that. Ratios are of medians of interleaved rounds.
 """
 
 from collections.abc import Iterator, Sequence
