@@ -70,8 +70,10 @@ class PostgresStore:
         try:
             parts = conninfo_to_dict(address)
         except psycopg.Error as error:
-            detail = " ".join(str(error).split())
-            raise StoreAddressError(address, detail, ["postgresql://USER@HOST/DATABASE"]) from error
+            # libpq repeats the address, and with it the password
+            detail = str(error).replace(address, "…").strip()
+            shown = address.partition("//")[0] + "//…"
+            raise StoreAddressError(shown, detail, ["postgresql://USER@HOST/DATABASE"]) from None
         self._name = f"postgresql://{parts.get('host', '')}/{parts.get('dbname', '')}"
         self._schema = schema
         self._wait = wait

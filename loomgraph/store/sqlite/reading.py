@@ -50,6 +50,7 @@ def read_digests(connection: Connection, number: int, stop: int | None = None) -
     end = (number + 1) << RUN if stop is None else base | max(stop, 0) << EVENT
     rows = connection.execute(
         f"SELECT key, (id & {EVENTS}) >> {EVENT} AS seq FROM log WHERE id >= ?1 AND id < ?2 AND kind IS NULL"  # noqa: S608
+        " AND key IS NOT NULL"
         " UNION ALL SELECT log.key, refs.seq FROM refs JOIN log ON log.id = refs.value"
         " WHERE refs.run = ?3 AND (?4 IS NULL OR refs.seq < ?4) ORDER BY seq",
         (base, end, number, stop),
@@ -65,11 +66,18 @@ def read_values(connection: Connection, digests: Iterable[bytes]) -> dict[bytes,
         some = wanted[start : start + _VALUES]
         marks = ",".join("?" * len(some))
         rows = connection.execute(
-            f"SELECT key, body FROM log WHERE kind IS NULL AND key IN ({marks})",  # noqa: S608 - only marks
+            f"SELECT id, key, time, body FROM log WHERE kind IS NULL AND key IN ({marks})",  # noqa: S608 - only marks
             some,
-        )
-        found.update(rows.fetchall())
+        ).fetchall()
+        for id, digest, parts, data in rows:
+            found[digest] = data if parts is None else data + _rest(connection, id, int(parts))
     return found
+
+
+def _rest(connection: Connection, id: int, parts: int) -> bytes:
+    """The parts of a value behind the first."""
+    rows = connection.execute("SELECT body FROM log WHERE id > ? AND id < ? ORDER BY id", (id, id + parts))
+    return b"".join([part for (part,) in rows])
 
 
 def read_runs(connection: Connection, where: RunFilter, limit: int, cursor: str | None) -> RunPage:

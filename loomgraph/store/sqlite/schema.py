@@ -6,9 +6,11 @@ page of it, at its end, and a run is read back in one sweep. The row id says wha
     run number << 36 | event number << 8 | slot
 
 Slot 0 is the event itself. Slots 1 to 255 are the values brought by the batch that begins with this event: `kind` is
-NULL then, `key` the digest and `body` the data. A run holds the values in its own range. Those of other runs that it
-names are rows of `refs`. Number 0 is nobody's range: values are there that outlived their run, and those beyond the
-255th of a batch; they are held through `refs` alone.
+NULL then, `key` the digest and `body` the data. A value of about half a page would leave the other half empty, so it is
+cut into parts: `time` of its row is their number, and the rows behind it, without a key, have the others.
+
+A run holds the values in its own range. Those of other runs that it names are rows of `refs`. Number 0 is nobody's
+range: values are there that outlived their run, and those that found no slot; they are held through `refs` alone.
 
 A lease's token is run number << 32 | count. Run numbers are never used again, so neither are tokens.
 """
@@ -23,7 +25,7 @@ from sqlite_utils import Database, Migrations
 
 from loomgraph.errors import StoreError, StoreVersionError
 
-__all__ = ["EVENT", "EVENTS", "RUN", "SLOTS", "TOKEN", "VERSION", "connect", "prepare"]
+__all__ = ["EVENT", "EVENTS", "PART", "PARTED", "RUN", "SLOTS", "TOKEN", "VERSION", "connect", "prepare"]
 
 VERSION: Final = 1
 RUN: Final = 36
@@ -37,6 +39,10 @@ _APPLICATION: Final = 0x4C4F4F4D
 
 # Half of SQLite's usual size: a commit writes two or three whole pages, however little is on them.
 _PAGE: Final = 2048
+
+# Values between these sizes are cut into parts of at most the smaller. Larger ones fill pages of their own.
+PART: Final = 640
+PARTED: Final = 1_980
 
 _migrations = Migrations("loomgraph")
 
@@ -52,7 +58,7 @@ def _runs(db: Database) -> None:
     )
     db.conn.execute("CREATE INDEX runs_created ON runs (created, number)")
     db.conn.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, kind TEXT, key, time REAL, body BLOB)")
-    db.conn.execute("CREATE INDEX log_values ON log (key) WHERE kind IS NULL")
+    db.conn.execute("CREATE INDEX log_values ON log (key) WHERE kind IS NULL AND key IS NOT NULL")
     db.conn.execute(
         "CREATE TABLE refs (run INTEGER NOT NULL, value INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (run, value)) WITHOUT ROWID"

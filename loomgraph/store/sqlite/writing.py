@@ -16,9 +16,18 @@ from loomgraph.errors import (
     UnknownRunError,
 )
 from loomgraph.store.checks import close_ids, unwritten
-from loomgraph.store.protocol import Batch, HeaderChanges, Lease, Message, RunHeader, RunStatus, StoredEvent
+from loomgraph.store.protocol import (
+    Batch,
+    HeaderChanges,
+    Lease,
+    Message,
+    RunHeader,
+    RunStatus,
+    StoredEvent,
+    StoredValue,
+)
 from loomgraph.store.sqlite.reading import read_events, read_header
-from loomgraph.store.sqlite.schema import EVENT, EVENTS, RUN, SLOTS, TOKEN
+from loomgraph.store.sqlite.schema import EVENT, EVENTS, PART, PARTED, RUN, SLOTS, TOKEN
 
 __all__ = ["acquire", "append", "create", "delete", "number_of", "post", "prune", "release", "renew"]
 
@@ -135,21 +144,36 @@ def _place(
     rows: list[tuple[object, ...]] = []
     foreign: list[int] = []
     seen: set[bytes] = set()
-    for digest, data in batch.values:
-        if digest in seen:
+    for value in batch.values:
+        if value.digest in seen:
             continue
-        seen.add(digest)
-        row = connection.execute(_FIND, (digest,)).fetchone()
+        seen.add(value.digest)
+        row = connection.execute(_FIND, (value.digest,)).fetchone()
         if row is not None:
             if row[0] >> RUN != number:
                 foreign.append(row[0])
-        elif first is not None and len(rows) < SLOTS:
-            rows.append((first + len(rows) + 1, None, digest, None, data))
+            continue
+        parts = _parts(value)
+        if first is not None and len(rows) + len(parts) <= SLOTS:
+            at = first + len(rows) + 1
+            rows += [(at + i, *part) for i, part in enumerate(parts)]
         else:
-            shared = _shared(connection)
-            connection.execute(_LOG, (shared, None, digest, None, data))
-            foreign.append(shared)
+            at = _shared(connection)
+            connection.executemany(_LOG, [(at + i, *part) for i, part in enumerate(parts)])
+            foreign.append(at)
     return rows, foreign
+
+
+def _parts(value: StoredValue) -> list[tuple[object, ...]]:
+    """The rows of a value, without their ids."""
+    digest, data = value
+    size = len(data)
+    if not PART < size <= PARTED:
+        return [(None, digest, None, data)]
+    count = -(-size // PART)
+    step = -(-size // count)
+    cut = [data[start : start + step] for start in range(0, size, step)]
+    return [(None, digest, count, cut[0]), *((None, None, None, part) for part in cut[1:])]
 
 
 def _shared(connection: Connection) -> int:
@@ -249,14 +273,25 @@ def prune(
 def _remove(connection: Connection, number: int) -> None:
     first, end = number << RUN, (number + 1) << RUN
     # values of this run that others refer to outlive it, in nobody's range
-    kept = connection.execute("SELECT DISTINCT value FROM refs WHERE value >= ? AND value < ?", (first, end)).fetchall()
-    for (value,) in kept:
+    kept = connection.execute(
+        "SELECT DISTINCT value, log.time FROM refs JOIN log ON log.id = value WHERE value >= ? AND value < ?",
+        (first, end),
+    ).fetchall()
+    for value, parts in kept:
         shared = _shared(connection)
-        connection.execute("UPDATE log SET id = ? WHERE id = ?", (shared, value))
+        connection.execute(
+            "UPDATE log SET id = id - ?1 + ?2 WHERE id >= ?1 AND id < ?1 + ?3", (value, shared, int(parts or 1))
+        )
         connection.execute("UPDATE refs SET value = ? WHERE value = ?", (shared, value))
-    held = connection.execute("SELECT value FROM refs WHERE run = ? AND value < ?", (number, 1 << RUN)).fetchall()
+    held = connection.execute(
+        "SELECT value, log.time FROM refs JOIN log ON log.id = value WHERE refs.run = ? AND value < ?",
+        (number, 1 << RUN),
+    ).fetchall()
     connection.execute("DELETE FROM refs WHERE run = ?", (number,))
-    connection.executemany("DELETE FROM log WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM refs WHERE value = ?1)", held)
+    connection.executemany(
+        "DELETE FROM log WHERE id >= ?1 AND id < ?1 + ?2 AND NOT EXISTS (SELECT 1 FROM refs WHERE value = ?1)",
+        [(value, int(parts or 1)) for value, parts in held],
+    )
     connection.execute("DELETE FROM log WHERE id >= ? AND id < ?", (first, end))
     connection.execute("DELETE FROM inbox WHERE run = ?", (number,))
     connection.execute("DELETE FROM leases WHERE run = ?", (number,))

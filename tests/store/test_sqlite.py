@@ -1,0 +1,224 @@
+"""What a SQLite store costs: bytes, threads and transactions; and where one store object may be used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from loomgraph.errors import StoreError
+from loomgraph.store.protocol import Batch, Lease, RunHeader, StoredEvent, StoredValue
+from loomgraph.store.sqlite import SQLiteStore
+
+ROOT = Path(__file__).parents[2]
+
+
+def _header(run_id: str = "r") -> RunHeader:
+    return RunHeader(run_id=run_id, graph="g", fingerprint="f", created=1.0)
+
+
+def _event(seq: int, body: bytes = b'{"a":1}') -> StoredEvent:
+    return StoredEvent(seq, 1.5e9 + seq, "NodeStarted", f"draft#{seq // 3}", body)
+
+
+async def _turns(path: Path, turns: int, size: int) -> int:
+    """A run of so many turns, each three small events and one value of `size` bytes; the size of the file."""
+    async with SQLiteStore(path) as store:
+        lease = await store.create(_header(), owner="me", ttl=60.0)
+        for turn in range(turns):
+            value = StoredValue(os.urandom(16), os.urandom(size))
+            await store.append(lease, Batch([_event(3 * turn + i) for i in range(3)], [value]))
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "closing leaves the database alone"
+    return path.stat().st_size
+
+
+@pytest.mark.anyio
+async def test_a_thousand_turns_of_500_bytes_take_under_900_kilobytes(tmp_path: Path) -> None:
+    for name in ("half", "whole"):
+        (tmp_path / name).mkdir()
+    half = await _turns(tmp_path / "half" / "runs.db", 500, 500)
+    whole = await _turns(tmp_path / "whole" / "runs.db", 1_000, 500)
+    assert whole < 900_000
+    assert whole < 2.2 * half
+
+
+@pytest.mark.parametrize("size", [500, 600, 700, 1_000, 1_300, 2_000, 2_100, 3_000])
+@pytest.mark.anyio
+async def test_values_of_any_size_take_less_than_twice_their_bytes(tmp_path: Path, size: int) -> None:
+    assert await _turns(tmp_path / "runs.db", 300, size) < 2 * 300 * size
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts written bytes as Linux does")
+@pytest.mark.anyio
+async def test_a_thousand_turns_write_under_12_megabytes(tmp_path: Path) -> None:
+    def written() -> int:
+        fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+        return int(fields["wchar"])
+
+    before = written()
+    await _turns(tmp_path / "runs.db", 1_000, 500)
+    assert written() - before < 12_000_000
+
+
+class _WhereClock:
+    """The time, and on which thread it was asked for: a lease is renewed inside its transaction."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def __call__(self) -> float:
+        self.threads.append(threading.get_ident())
+        return time.time()
+
+
+@pytest.mark.anyio
+async def test_a_small_write_is_committed_where_it_was_awaited(tmp_path: Path) -> None:
+    clock = _WhereClock()
+    async with SQLiteStore(tmp_path / "runs.db", clock=clock) as store:
+        lease = await store.create(_header(), owner="me", ttl=60.0)
+        for _ in range(50):
+            await store.renew(lease, 60.0)
+    # a commit that the disk held up sends those after it elsewhere
+    assert clock.threads.count(threading.get_ident()) > 0
+
+
+@pytest.mark.anyio
+async def test_what_may_take_long_is_committed_elsewhere(tmp_path: Path) -> None:
+    clock = _WhereClock()
+    async with SQLiteStore(tmp_path / "full.db", synchronous="FULL", clock=clock) as store:
+        await store.create(_header(), owner="me", ttl=60.0)
+    async with SQLiteStore(tmp_path / "runs.db", clock=clock) as store:
+        large = Batch([_event(0, bytes(100_000))])
+        lease = await store.create(_header(), large, owner="me", ttl=60.0)
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(store.renew, lease, 60.0)
+    assert len(clock.threads) == 42
+    assert threading.get_ident() not in clock.threads
+
+
+def _commits(path: Path) -> int:
+    """How many transactions are in the write-ahead log: frames that say how large the database is after them."""
+    log = Path(f"{path}-wal").read_bytes()
+    page = int.from_bytes(log[8:12], "big")
+    salt = log[16:24]
+    frames = [log[start : start + 24] for start in range(32, len(log), 24 + page)]
+    return sum(frame[4:8] != bytes(4) and frame[8:16] == salt for frame in frames)
+
+
+@pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
+@pytest.mark.anyio
+async def test_writes_that_wait_together_share_a_transaction(tmp_path: Path, synchronous: str) -> None:
+    path = tmp_path / "runs.db"
+    async with SQLiteStore(path, synchronous="FULL" if synchronous == "FULL" else "NORMAL") as store:
+        leases: list[Lease] = [await store.create(_header(f"r{i}"), owner="me", ttl=60.0) for i in range(100)]
+        before = _commits(path)
+        async with anyio.create_task_group() as group:
+            for lease in leases:
+                group.start_soon(store.append, lease, Batch([_event(0)]))
+        assert _commits(path) - before <= 3
+        for lease in leases:
+            assert await store.events(lease.run_id) == [_event(0)]
+
+
+def test_one_store_serves_one_event_loop_after_the_other(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "runs.db")
+
+    async def create(run_id: str) -> None:
+        await store.create(_header(run_id), owner="me", ttl=60.0)
+
+    async def cut_short() -> None:
+        asyncio.get_running_loop().call_soon(lambda: task.cancel())
+        task = asyncio.ensure_future(create("maybe"))
+        await asyncio.wait([task])
+
+    asyncio.run(create("a"))
+    asyncio.run(cut_short())
+    anyio.run(create, "b", backend="trio")
+    asyncio.run(create("c"))
+
+    async def check() -> None:
+        assert {run.run_id for run in (await store.runs()).runs} - {"maybe"} == {"a", "b", "c"}
+        await store.close()
+
+    asyncio.run(check())
+
+
+def test_one_store_serves_event_loops_on_several_threads(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "runs.db")
+
+    async def work(name: str) -> None:
+        lease = await store.create(_header(name), owner="me", ttl=60.0)
+        for seq in range(100):
+            await store.append(lease, Batch([_event(seq)]))
+
+    threads = [
+        threading.Thread(target=anyio.run, args=(work, f"r{i}"), kwargs={"backend": ("asyncio", "trio")[i % 2]})
+        for i in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    async def check() -> None:
+        for i in range(4):
+            assert await store.events(f"r{i}") == [_event(seq) for seq in range(100)]
+        await store.close()
+
+    anyio.run(check)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_store_does_not_survive_a_fork(tmp_path: Path) -> None:
+    code = f"""
+import anyio, os, sys
+from loomgraph.errors import StoreError
+from loomgraph.store.protocol import RunHeader
+from loomgraph.store.sqlite import SQLiteStore
+store = SQLiteStore({str(tmp_path / "runs.db")!r})
+header = RunHeader(run_id="r", graph="g", fingerprint="f", created=1.0)
+anyio.run(lambda: store.create(header, owner="me", ttl=60.0))
+child = os.fork()
+if child == 0:
+    try:
+        anyio.run(lambda: store.load("r"))
+    except StoreError as error:
+        os._exit(7 if "forked" in str(error) else 8)
+    os._exit(9)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
+
+
+@pytest.mark.anyio
+async def test_closing_finishes_what_is_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    store = SQLiteStore(path, synchronous="FULL")
+    lease = await store.create(_header(), owner="me", ttl=60.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(store.append, lease, Batch([_event(0)]))
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        await store.close()
+    async with SQLiteStore(path) as again:
+        assert len(await again.events("r")) == 1
+    with pytest.raises(StoreError, match="closed"):
+        await store.append(lease, Batch([_event(1)]))
+
+
+def test_nothing_loads_a_database_before_a_store_is_asked_for() -> None:
+    code = (
+        "import sys, loomgraph, loomgraph.store.opening, loomgraph.store.memory, loomgraph.store.transfer\n"
+        "print(sorted({'sqlite3', 'sqlite_utils', 'psycopg'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
