@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from loomgraph.errors import AppendConflictError, StoreError
 from loomgraph.store.protocol import Batch, RunHeader, StoredEvent
 
-__all__ = ["check_batch", "check_header", "close_ids", "first_events", "size_of", "unwritten"]
+__all__ = ["check_batch", "check_header", "close_ids", "first_events", "unwritten"]
 
 
 def check_header(header: RunHeader) -> None:
@@ -17,22 +17,28 @@ def check_header(header: RunHeader) -> None:
         raise StoreError(f"{header.run_id!r} cannot be a run id. Give a text that is not empty and holds no NUL.")
 
 
-def check_batch(run_id: str, batch: Batch) -> None:
-    """Raise AppendConflictError unless the events of a batch are numbered one after the other."""
-    events = batch.events
-    if len(events) > 1:
+def check_batch(run_id: str, batch: Batch) -> int:
+    """About how many bytes a batch takes. Raises AppendConflictError unless its events are numbered in a row."""
+    events, size = batch.events, 0
+    if events:
         expected = events[0].seq
         for event in events:
             if event.seq != expected:
                 raise AppendConflictError(run_id, event.seq, f"event {event.seq} stands where {expected} should")
             expected += 1
+            size += 64 + len(event.body)
+    for value in batch.values:
+        size += 64 + len(value.data)
+    for message in batch.messages:
+        size += 64 + len(message.data)
+    return size + 64 * len(batch.refs)
 
 
-def first_events(run_id: str, batch: Batch) -> None:
-    """Raise AppendConflictError unless the events of a new run start at 0."""
-    check_batch(run_id, batch)
+def first_events(run_id: str, batch: Batch) -> int:
+    """The same for the batch that a run begins with: its events start at 0."""
     if batch.events and batch.events[0].seq != 0:
         raise AppendConflictError(run_id, batch.events[0].seq, f"a log starts at event 0, not {batch.events[0].seq}")
+    return check_batch(run_id, batch)
 
 
 def unwritten(
@@ -59,15 +65,3 @@ def unwritten(
 def close_ids(run_id: str, known: Sequence[str]) -> list[str]:
     """Known run ids that look like this one, most alike first."""
     return difflib.get_close_matches(run_id, known, n=3, cutoff=0.75)
-
-
-def size_of(batch: Batch) -> int:
-    """About how many bytes a batch takes."""
-    size = 64 * len(batch.refs)
-    for event in batch.events:
-        size += 64 + len(event.body)
-    for value in batch.values:
-        size += 64 + len(value.data)
-    for message in batch.messages:
-        size += 64 + len(message.data)
-    return size

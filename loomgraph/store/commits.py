@@ -88,7 +88,7 @@ class Writer:
 
     `commit` runs jobs in one transaction, waits for the database up to its deadline, and raises if the transaction
     failed as a whole. `inline` does the same without ever waiting, and says False (having done nothing) if it would
-    have to, or if the jobs are too much for the event loop's thread.
+    have to, or if the jobs are too much for the event loop's thread; it is never given more than `at_most` of them.
     """
 
     def __init__(
@@ -96,10 +96,12 @@ class Writer:
         name: str,
         commit: Callable[[Sequence[Job[Any]]], None],
         inline: Callable[[Sequence[Job[Any]]], bool] | None = None,
+        at_most: int = 32,
     ) -> None:
         self.name = name
         self._commit = commit
         self._inline = inline
+        self._room = at_most if inline is not None else _JOBS
         self._open = threading.local()
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
         self._pending = 0
@@ -113,7 +115,7 @@ class Writer:
         job = Job(work, size)
         group: _Group | None = getattr(self._open, "group", None)
         # a group of a loop that ended in the middle has nobody to commit it
-        if group is not None and group.loop is loop:
+        if group is not None and group.loop is loop and len(group.jobs) < self._room:
             group.jobs.append(job)
             await group.waiting().wait()
             return job.outcome()
@@ -126,7 +128,9 @@ class Writer:
             group.jobs.remove(job)
             raise
         finally:
-            self._open.group = None
+            # a full group has been followed by another
+            if self._open.group is group:
+                self._open.group = None
             settled = self._settle_here(group)
         if not settled:
             await group.waiting().wait()

@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from psycopg.conninfo import conninfo_to_dict
 
 from loomgraph.errors import StoreAddressError, StoreError
-from loomgraph.store.checks import check_batch, check_header, first_events, size_of
+from loomgraph.store.checks import check_batch, check_header, first_events
 from loomgraph.store.commits import Job, Writer
 from loomgraph.store.postgres import reading, writing
 from loomgraph.store.postgres.faults import CONTENTION, store_error
@@ -93,16 +93,16 @@ class PostgresStore:
     async def create(self, header: RunHeader, batch: Batch = NOTHING, *, owner: str, ttl: float) -> Lease:
         """See Store.create."""
         check_header(header)
-        first_events(header.run_id, batch)
+        size = first_events(header.run_id, batch)
         return await self._write(
             lambda pending: writing.create(pending, header, batch, owner, self._now(pending.connection) + ttl),
-            size_of(batch),
+            size,
         )
 
     async def append(self, lease: Lease, batch: Batch) -> None:
         """See Store.append."""
-        check_batch(lease.run_id, batch)
-        await self._write(lambda pending: writing.append(pending, lease, batch), size_of(batch))
+        size = check_batch(lease.run_id, batch)
+        await self._write(lambda pending: writing.append(pending, lease, batch), size)
 
     async def load(self, run_id: str) -> RunHeader:
         """See Store.load."""

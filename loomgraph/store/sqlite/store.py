@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from loomgraph.errors import StoreError
-from loomgraph.store.checks import check_batch, check_header, first_events, size_of
+from loomgraph.store.checks import check_batch, check_header, first_events
 from loomgraph.store.commits import Job, Writer
 from loomgraph.store.protocol import (
     ANY,
@@ -41,7 +41,7 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 
 # what the event loop's thread may commit by itself
-_INLINE_JOBS = 16
+_INLINE_JOBS = 32
 _INLINE_BYTES = 64_000
 # a commit there that took longer (s) sends the next ones to the writer thread for a while (s)
 _SLOW = 0.001
@@ -58,7 +58,7 @@ class SQLiteStore:
 
     *What a write costs and where it happens.* All writes go through one connection, in `BEGIN IMMEDIATE` transactions;
     those that are waiting together share one. With `synchronous="NORMAL"` a commit is a write into the operating
-    system's page cache, some 20 us, less than waking a thread. So a small commit (up to 16 writes, 64 kB) is made on
+    system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 64 kB) is made on
     the event loop's own thread, if nobody else holds the database: no lock is waited for there, and no file is synced
     there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over a
     millisecond, the next quarter of a second goes to the writer thread, as do larger writes and whatever meets a lock.
@@ -96,7 +96,7 @@ class SQLiteStore:
         self._calm_until = 0.0
         normal = synchronous == "NORMAL"
         self._keeper = Keeper(self.path, lambda: connect(self.path, wait), self._held) if normal else None
-        self._writer = Writer(self.name, self._commit, self._commit_here if normal else None)
+        self._writer = Writer(self.name, self._commit, self._commit_here if normal else None, _INLINE_JOBS)
 
     @property
     def name(self) -> str:
@@ -106,15 +106,15 @@ class SQLiteStore:
     async def create(self, header: RunHeader, batch: Batch = NOTHING, *, owner: str, ttl: float) -> Lease:
         """See Store.create."""
         check_header(header)
-        first_events(header.run_id, batch)
+        size = first_events(header.run_id, batch)
         return await self._write(
-            lambda db: writing.create(db, header, batch, owner, self._clock() + ttl, self.name), size_of(batch)
+            lambda db: writing.create(db, header, batch, owner, self._clock() + ttl, self.name), size
         )
 
     async def append(self, lease: Lease, batch: Batch) -> None:
         """See Store.append."""
-        check_batch(lease.run_id, batch)
-        await self._write(lambda db: writing.append(db, lease, batch, self.name), size_of(batch))
+        size = check_batch(lease.run_id, batch)
+        await self._write(lambda db: writing.append(db, lease, batch, self.name), size)
 
     async def load(self, run_id: str) -> RunHeader:
         """See Store.load."""
@@ -205,7 +205,8 @@ class SQLiteStore:
         await self.close()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T], size: int = 0) -> T:
-        await self._open()
+        if self._connection is None or self._process != os.getpid():
+            await self._open()
         return await self._writer.submit(work, size)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -294,7 +295,7 @@ class SQLiteStore:
         size = 0
         for job in jobs:
             size += job.size
-        if len(jobs) > _INLINE_JOBS or size > _INLINE_BYTES:
+        if size > _INLINE_BYTES:
             return False
         started = time.monotonic()
         if started < self._calm_until or not self._held.acquire(blocking=False):
