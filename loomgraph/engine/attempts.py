@@ -63,16 +63,19 @@ class Attempts:
                 context = None if program.context is None else self._context(activation, scheduler)
                 try:
                     if program.simple:
-                        value = await watched(program.call(activation.input, context), scheduler.blocked)
+                        variables = scheduler.variables.copy()
+                        called = variables.run(program.call, activation.input, context)
+                        value = await watched(called, variables, scheduler.blocked)
                         cached = False
                     else:
                         value, cached = await self._guarded(activation, program, context)
-                    self._report(activation, program, value, context, cached)
-                    return
                 except Exception as error:
                     wait = self._failed(activation, program, unwrapped(error))
                 except asyncio.CancelledError as error:
                     wait = self._failed(activation, program, _stray(activation, error))
+                else:
+                    self._report(activation, program, value, context, cached)
+                    return
                 if wait is None:
                     return
                 scheduler.slots.give(activation)
@@ -163,7 +166,9 @@ class Attempts:
 
     async def _called(self, activation: Activation, program: Program, context: Any) -> Any:
         if program.style == "async":
-            return await watched(program.call(activation.input, context), self._scheduler.blocked)
+            variables = self._scheduler.variables.copy()
+            called = variables.run(program.call, activation.input, context)
+            return await watched(called, variables, self._scheduler.blocked)
         self._scheduler.blocked()
         # boxed, because trio refuses a plain function that returns a coroutine
         [value] = await anyio.to_thread.run_sync(lambda: [program.call(activation.input, context)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from loomgraph.compile.plan import JoinPlan, Plan
@@ -22,6 +23,8 @@ def bind(plan: Plan, node: int, got: Got) -> Any:
     """
     edge, value = got[0]
     join = plan.join_of[edge]
+    if len(got) > 1:
+        got.sort(key=itemgetter(0))  # they arrived in any order, and what is said of them must not depend on it
     if len(got) > 1 and (join < 0 or any(plan.join_of[e] != join for e, _ in got)):
         raise AmbiguousInputError(plan.names[node], _sources(plan, [e for e, _ in got]))
     if join < 0 or plan.joins[join].need:

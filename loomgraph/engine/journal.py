@@ -1,11 +1,13 @@
 """The log of one run in this process, and those who read it while it grows.
 
 Entries are kept, so a reader is a position, never a queue of its own. A reader that falls behind by more than `lag`
-entries holds the run back (back pressure) until it has caught up or gone.
+entries holds the run back (back pressure) until it has caught up or gone; one that nobody refers to any more, because
+its `async for` was left, is gone.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +31,7 @@ class Journal:
         self.closed = False
         self.durable = False
         self.lag = lag
-        self.readers: list[Reader] = []
+        self.readers: list[weakref.ref[Reader]] = []
         self._now = now
         self._grown: anyio.Event | None = None
         self._read: anyio.Event | None = None
@@ -81,7 +83,8 @@ class Journal:
         """Whether a reader is too far behind for more work to start."""
         if not self.readers or self.lag is None:
             return False
-        return len(self.entries) - min(reader.position for reader in self.readers) > self.lag
+        live = [reader for reader in (ref() for ref in self.readers) if reader is not None]
+        return bool(live) and len(self.entries) - min(reader.position for reader in live) > self.lag
 
     async def relieved(self) -> None:
         """Return when no reader holds the run back any more."""
@@ -89,6 +92,20 @@ class Journal:
             if self._read is None:
                 self._read = anyio.Event()
             await self._read.wait()
+
+    def joined(self, reader: Reader) -> None:
+        """A reader began to read."""
+        self.readers.append(weakref.ref(reader, self._left))
+
+    def _left(self, ref: weakref.ref[Reader]) -> None:
+        if ref in self.readers:
+            self.readers.remove(ref)
+            self.progressed()
+
+    def release(self) -> None:
+        """The run is ending, or nobody reads on: from now on no reader holds it back. They still see every event."""
+        self.lag = None
+        self.progressed()
 
     def progressed(self) -> None:
         """A reader moved on or left."""
@@ -126,7 +143,7 @@ class Reader:
         journal = self._journal
         if not self._counted:  # whoever never starts to read holds nobody back
             self._counted = True
-            journal.readers.append(self)
+            journal.joined(self)
         if not await journal.grown(self.position):
             self.close()
             raise StopAsyncIteration
@@ -137,9 +154,9 @@ class Reader:
 
     def close(self) -> None:
         """Stop reading; the run is not held back for this reader any more."""
-        if self in self._journal.readers:
-            self._journal.readers.remove(self)
-            self._journal.progressed()
+        journal = self._journal
+        journal.readers[:] = [ref for ref in journal.readers if ref() is not self]
+        journal.progressed()
 
     async def aclose(self) -> None:
         """`close`, for `contextlib.aclosing`."""

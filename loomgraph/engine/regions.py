@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.engine import early
@@ -118,7 +119,7 @@ def _capped(scope: Scope, region: int) -> None:
         return
     nest, definition = scope.plan.nest, scope.plan.definition
     cycle = [scope.plan.names[node] for node in nest.cycle(nest.regions[region], definition)]
-    values = {scope.plan.names[scope.plan.src[e]]: value for e, value in back}
+    values = {scope.plan.names[scope.plan.src[e]]: value for e, value in sorted(back, key=itemgetter(0))}
     scope.region_failed(region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
 
 

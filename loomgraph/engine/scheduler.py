@@ -7,6 +7,7 @@ record what it says, then act on its commands.
 
 from __future__ import annotations
 
+import contextvars
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,8 @@ class Scheduler:
         self.root: Scope | None = None
         self.group: TaskGroup | None = None
         self.spawning = False
+        # every attempt runs in a copy: what a node sets is seen by nobody who merely runs after it in the same task
+        self.variables = contextvars.copy_context()
         # graphs that ctx.run had begun when the log was written: they go on when node code asks for them again
         self.dormant: dict[str, list[Past]] = {}
         self.revive: Callable[[Activation, str, Plan, str, Any, list[Past]], Scope] | None = None
@@ -98,7 +101,10 @@ class Scheduler:
     # ------------------------------------------------------------------ turns
 
     def absorb(self) -> None:
-        """Record what the machine said and act on its commands; new work goes first, so a pipeline finishes early."""
+        """Record what the machine said and act on its commands.
+
+        New work goes first, so that what began finishes early; a map's items queue in their order.
+        """
         machine = self.machine
         commands = machine.commands
         fresh: list[Activation] = []
@@ -116,10 +122,12 @@ class Scheduler:
                 self._ended(command.scope)
         if machine.facts:
             self.journal.extend(machine.facts)
-        if len(fresh) == 1:
-            self.ready.appendleft(fresh[0])
-        elif fresh:
-            self.ready.extendleft(reversed(fresh))
+        for activation in reversed(fresh):
+            if activation.owner is None:
+                self.ready.appendleft(activation)
+        self.ready.extend(activation for activation in fresh if activation.owner is not None)
+        if self.journal.readers and self.root is not None and self.root.stopping:
+            self.journal.release()
 
     def _completed(self, command: Completed) -> None:
         activation = command.activation
@@ -135,7 +143,8 @@ class Scheduler:
     def _failed(self, command: Failed) -> None:
         activation, troubles = command.activation, command.troubles
         error = troubles[0][1]
-        retry = activation.scope.plan.definition.nodes[activation.node].retry
+        plan = activation.scope.plan
+        retry = None if activation.node == plan.end else plan.definition.nodes[activation.node].retry
         again = activation.child is not None and retry is not None and activation.attempt < retry.attempts
         if again and retry is not None and not activation.cancelling and retry.wants(error):
             assert self.group is not None
@@ -162,8 +171,8 @@ class Scheduler:
 
     def leave(self, activation: Activation) -> None:
         """An activation ended: the next one of its node may start."""
-        limit = activation.scope.plan.definition.nodes[activation.node].limit
-        if activation.held and limit is not None:
+        limit = activation.scope.plan.definition.nodes[activation.node].limit if activation.held else None
+        if limit is not None:
             self._unparked(self.nodes.give(activation, limit))
 
     def _unparked(self, waiting: Activation | None) -> None:
@@ -222,7 +231,8 @@ class Scheduler:
         """Start a worker if there is work that no worker is going to take."""
         if self.ready and not self.spawning and self.slots.free and self.group is not None:
             self.spawning = True
-            self.group.start_soon(self._work)
+            # not with the context variables of the node that happens to call
+            self.variables.copy().run(self.group.start_soon, self._work)
 
     async def _work(self) -> None:
         self.spawning = False

@@ -28,8 +28,15 @@ WAITING, RUNNING, SETTLED, FAILED = 0, 1, 2, 3
 def failure_of(activation: Activation, error: BaseException) -> Failure:
     """An exception as the value that handlers and the log get."""
     # a failed ctx.run says it in one line here; its own message has the details
-    message = getattr(error, "summary", None) or str(error) or type(error).__name__
+    message = getattr(error, "summary", None) or _said(error) or type(error).__name__
     return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # the user's own __str__; the failure must be told all the same
+        return f"<{type(error).__name__} whose str raised {type(broken).__name__}>"
 
 
 class Scope:

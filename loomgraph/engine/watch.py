@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from contextvars import Context
+from types import CoroutineType
 from typing import Any
 
 __all__ = ["watched"]
 
 
 @types.coroutine
-def watched(coroutine: Any, blocked: Callable[[], None]) -> Generator[Any, Any, Any]:
-    """Await a coroutine, calling `blocked` once if it suspends. Passes everything through, on any event loop."""
+def watched(coroutine: Any, variables: Context, blocked: Callable[[], None]) -> Generator[Any, Any, Any]:
+    """Await a coroutine with these context variables, calling `blocked` once if it suspends.
+
+    Passes everything through, on any event loop. A plain function that passes for the async one it wraps may give
+    any awaitable, or the value itself.
+    """
+    if type(coroutine) is not CoroutineType:
+        if not inspect.isawaitable(coroutine):
+            return coroutine
+        coroutine = _awaited(coroutine)
     try:
-        signal = coroutine.send(None)
+        signal = variables.run(coroutine.send, None)
     except StopIteration as done:
         return done.value
     blocked()
@@ -25,11 +36,15 @@ def watched(coroutine: Any, blocked: Callable[[], None]) -> Generator[Any, Any, 
             raise
         except BaseException as error:
             try:
-                signal = coroutine.throw(error)
+                signal = variables.run(coroutine.throw, error)
             except StopIteration as done:
                 return done.value
         else:
             try:
-                signal = coroutine.send(sent)
+                signal = variables.run(coroutine.send, sent)
             except StopIteration as done:
                 return done.value
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

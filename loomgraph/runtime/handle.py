@@ -100,8 +100,7 @@ class RunHandle(Generic[OutT]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         assert self._group is not None
-        for reader in list(self._run.journal.readers):
-            reader.close()  # the block has ended, so nobody reads on: the run must not wait for it
+        self._run.journal.release()  # the block has ended, so nobody reads on: the run must not wait for it
         if error is not None:
             self.cancel("the block that started it raised")
         try:

@@ -130,19 +130,24 @@ class Run:
             await keeper.acquire(journal)
         try:
             async with keeper.keeping(journal, self.cancel):
-                try:
-                    return await self._perform(start)
-                finally:
-                    # stopped from outside, the run is not at its end: it stays as it is, to be resumed
-                    if self.status != "running" and keeper.lost is None:
-                        with anyio.CancelScope(shield=True):
-                            await journal.flush(self.status)
+                return await self._perform_and_write(journal, keeper, start)
         except BaseExceptionGroup as error:
             inner = unwrapped(error)
             raise inner from inner.__cause__
         finally:
             if keeper.lost is not None:
                 raise keeper.lost
+
+    async def _perform_and_write(
+        self, journal: DurableJournal, keeper: Keeper, start: Callable[[], Scope]
+    ) -> RunResult[Any]:
+        try:
+            return await self._perform(start)
+        finally:
+            # stopped from outside, the run is not at its end: it stays as it is, to be resumed
+            if self.status != "running" and keeper.lost is None:
+                with anyio.CancelScope(shield=True):
+                    await journal.flush(self.status)
 
     def _begin(self) -> Callable[[], Scope]:
         """Record the start; returns what opens the run's scope."""
