@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 from loomgraph.compile.nest import ROOT, Nest, find_nest
 from loomgraph.compile.resolve import resolve
@@ -68,10 +68,13 @@ class DiagramEdge:
 
 @dataclass(frozen=True, slots=True)
 class DiagramCluster:
-    """A sub-graph that is opened; `parent` is the cluster around it, `entry` the graph node that it belongs to."""
+    """A sub-graph that is opened; `parent` is the cluster around it, `entry` the graph node that it belongs to.
+
+    `name` is the sub-graph's own, which its entry says where the node has another.
+    """
 
     id: str
-    lines: tuple[str, ...]
+    name: str
     entry: str
     path: tuple[str, ...]
     parent: str | None = None
@@ -123,9 +126,11 @@ def diagram(
     while work.queue:
         _Drawer(work, work.queue.popleft()).draw()
     nodes = work.nodes if run is None else _laid(work.nodes, run)
-    return Diagram(
-        legible(definition.name), tuple(nodes), tuple(work.edges), tuple(work.clusters), tuple(work.loops)
-    )
+    return Diagram(_title(definition), tuple(nodes), tuple(work.edges), tuple(work.clusters), tuple(work.loops))
+
+
+def _title(definition: Definition) -> str:
+    return clipped(legible(definition.name).replace("\n", " "), _NAME_LIMIT)
 
 
 def _laid(nodes: list[DiagramNode], run: Run) -> list[DiagramNode]:
@@ -229,9 +234,10 @@ class _Drawer:
             self.into[node.index] = self.out_of[node.index] = made
             return
         cluster = f"c{len(work.clusters)}"
-        entry = work.node(kind, lines + mapped, cluster, path)
+        title = _title(inner)
+        also = () if inner.name == node.name else wrapped(f"graph {title}", _NAME_WIDTH, _NAME_LIMIT)
+        entry = work.node(kind, (*lines, *also, *mapped), cluster, path)
         end = work.node("end", ("END", *_typed(inner.output)), cluster)
-        title = wrapped(legible(inner.name), _NAME_WIDTH, _NAME_LIMIT)
         work.clusters.append(DiagramCluster(cluster, title, entry, path, scope.cluster))
         self.into[node.index], self.out_of[node.index] = entry, end
         found: Nest | None = getattr(node.body.graph, "nest", None)
@@ -314,11 +320,15 @@ def _label(edge: EdgeDef, cap: int | None, param: str | None) -> tuple[str, ...]
         parts.append(f"as {legible(param)}")
     if edge.kind == "cap":
         parts.append("at the cap" if cap is None else f"at the cap of {cap}")
-    elif cap is not None:
-        parts.append(f"↺ ≤ {cap}")
     if edge.exit == "latest":
         parts.append("(latest)")
-    return wrapped(" ".join(parts), _LABEL_WIDTH, 2 * _LABEL_LIMIT) if parts else ()
+    lines = wrapped(" ".join(parts), _LABEL_WIDTH, 2 * _LABEL_LIMIT) if parts else ()
+    if cap is None or edge.kind == "cap":
+        return lines
+    mark = f"↺ ≤ {cap}"
+    if lines and len(lines[-1]) + len(mark) < _LABEL_WIDTH:
+        return (*lines[:-1], f"{lines[-1]} {mark}")
+    return (*lines, mark)
 
 
 def _wait(wait: Wait) -> str:
@@ -339,6 +349,8 @@ def _map(spec: MapSpec) -> tuple[str, ...]:
             return (first, "collects failures")
         case "skip":
             return (first, "skips failures")
+        case _ as never:
+            assert_never(never)
 
 
 def _typed(tp: Any) -> tuple[str, ...]:

@@ -4,23 +4,25 @@ escaped twice over, against Graphviz' backslash sequences and against its HTML e
 
 from __future__ import annotations
 
-from typing import Final
+from html import escape
+from typing import Any, Final, assert_never
 
-import graphviz
+import graphviz  # pyright: ignore[reportMissingTypeStubs]
 
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
-from loomgraph.visualize.theme import JOIN, NODE, STATUS, TERMINAL, UNKNOWN, Style
+from loomgraph.visualize.theme import INK, JOIN, NODE, STATUS, TERMINAL, UNKNOWN, Style
 
 __all__ = ["to_dot"]
 
-# A grey that can be read on white and on black, for what lies on the page itself.
-_INK: Final = "#7d8590"
+# The package has no type annotations to speak of.
+_Digraph: Any = graphviz.Digraph
+
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _SHAPES: Final[dict[NodeKind, dict[str, str]]] = {
     "start": {"shape": "box", "style": "rounded,filled"},
     "end": {"shape": "box", "style": "rounded,filled"},
     "function": {},
-    "map": {"shape": "box3d"},
+    "map": {"shape": "box3d", "margin": "0.2,0.13"},
     "graph": {"peripheries": "2"},
     "join": {"shape": "circle", "margin": "0.02", "width": "0.3", "height": "0.3", "fontsize": "10"},
     "unknown": {},
@@ -37,19 +39,18 @@ _LINES: Final[dict[LineKind, dict[str, str]]] = {
 
 def to_dot(diagram: Diagram) -> str:
     """The diagram as DOT source. Linear in its size."""
-    whole = graphviz.Digraph(
-        graph_attr={"label": _label((diagram.name,)), "labelloc": "t", "bgcolor": "transparent", "rankdir": "TB"}
-        | {"fontname": _FONT, "fontsize": "13", "fontcolor": _INK, "color": _INK},
+    # newrank: the default way to rank nodes fails ("trouble in init_rank") on some graphs with edges back to clusters
+    whole = _Digraph(
+        graph_attr={"label": _label((diagram.name,)), "labelloc": "t", "bgcolor": "transparent"}
+        | {"fontname": _FONT, "fontsize": "13", "fontcolor": INK, "color": INK, "newrank": "true"},
         node_attr={"shape": "box", "style": "filled", "fontname": _FONT, "fontsize": "12", "margin": "0.14,0.07"}
         | _style(NODE),
-        edge_attr={"color": _INK, "fontcolor": _INK, "fontname": _FONT, "fontsize": "10", "arrowsize": "0.7"},
+        edge_attr={"color": INK, "fontcolor": INK, "fontname": _FONT, "fontsize": "10", "arrowsize": "0.7"},
     )
-    graphs: dict[str | None, graphviz.Digraph] = {None: whole}
+    graphs: dict[str | None, Any] = {None: whole}
     for cluster in diagram.clusters:
-        graphs[cluster.id] = graphviz.Digraph(
-            f"cluster_{cluster.id}",
-            graph_attr={"label": _label(cluster.lines), "style": "rounded,dashed", "labelloc": "t"},
-        )
+        # no title: the entry says the name
+        graphs[cluster.id] = _Digraph(f"cluster_{cluster.id}", graph_attr={"label": "", "style": "rounded,dashed"})
     for node in diagram.nodes:
         graphs[node.cluster].node(node.id, _label(_lines(node)), **_SHAPES[node.kind], **_style(_of(node)))
     # inner clusters first: the package copies a sub-graph when it is added
@@ -81,6 +82,8 @@ def _of(node: DiagramNode) -> Style:
             return UNKNOWN
         case "function" | "map" | "graph":
             return NODE
+        case _ as never:
+            assert_never(never)
 
 
 def _style(style: Style) -> dict[str, str]:
@@ -90,5 +93,4 @@ def _style(style: Style) -> dict[str, str]:
 
 def _label(lines: tuple[str, ...]) -> str:
     """Lines as one DOT string that means just them: no entity, no backslash sequence, no HTML."""
-    safe = (line.replace("&", "&amp;").replace("\\", "\\\\") for line in lines)
-    return str(graphviz.nohtml("\\n".join(safe)))
+    return "\\n".join(escape(line, quote=False).replace("\\", "\\\\") for line in lines)

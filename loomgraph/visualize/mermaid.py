@@ -1,6 +1,8 @@
-"""A diagram as a Mermaid flowchart. Ids are generated and every text is a quoted string of escaped characters, so no name
-can break the syntax, be read as markdown or HTML, or change what another line says. Refuses no size, but says in a
-comment when Mermaid's defaults would: its limits can be raised by the page that shows the text, not by the text.
+"""A diagram as a Mermaid flowchart, correct for every name. Runs no JavaScript.
+
+Ids are generated and every text is a quoted string of escaped characters, so no name can break the syntax, be read as
+markdown or HTML, or change what another line says. Refuses no size, but says in a comment when Mermaid's defaults
+would: its limits can be raised by the page that shows the text, not by the text (a directive that tries is ignored).
 
 Escapes are Mermaid's own (`#35;`), see https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters.
 """
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
-from loomgraph.visualize.theme import JOIN, STATUS, TERMINAL, UNKNOWN, Style
+from loomgraph.visualize.theme import INK, JOIN, STATUS, TERMINAL, UNKNOWN, Style
 
 __all__ = ["MAX_EDGES", "MAX_TEXT", "to_mermaid"]
 
@@ -24,8 +26,8 @@ _SHAPES: Final[dict[NodeKind, tuple[str, str]]] = {
     "start": ('(["', '"])'),
     "end": ('(["', '"])'),
     "function": ('["', '"]'),
-    "map": ('[["', '"]]'),
-    "graph": ('{{"', '"}}'),
+    "map": ('{{"', '"}}'),
+    "graph": ('[["', '"]]'),
     "join": ('(("', '"))'),
     "unknown": ('["', '"]'),
 }
@@ -37,7 +39,9 @@ _ARROWS: Final[dict[LineKind, str]] = {
     "error": "-.->",
     "cap": "-.->",
 }
-_STYLES: Final[dict[str, Style]] = {"terminal": TERMINAL, "join": JOIN, "unknown": UNKNOWN, **STATUS}
+_STYLES: Final[dict[str, Style]] = {"terminal": TERMINAL, "join": JOIN, "unknown": UNKNOWN} | {
+    str(status): style for status, style in STATUS.items()
+}
 
 
 def to_mermaid(diagram: Diagram) -> str:
@@ -57,8 +61,8 @@ def _limits(diagram: Diagram, text: str) -> str:
         return ""
     return (
         f"%% {edges} edges and {size} characters: more than Mermaid draws by default ({MAX_EDGES} and {MAX_TEXT}).\n"
-        f"%% Draw it with mermaid.initialize(maxEdges {max(edges, MAX_EDGES)}, maxTextSize {max(size + 1000, MAX_TEXT)}),"
-        " or as DOT.\n"
+        f"%% On a page of your own call mermaid.initialize with maxEdges {max(edges, MAX_EDGES)} "
+        f"and maxTextSize {max(size + 1000, MAX_TEXT)}; or draw it as DOT.\n"
     )
 
 
@@ -82,10 +86,11 @@ def _nodes(diagram: Diagram) -> Iterator[str]:
         if not work:
             return
         index, indent = work.pop()
-        cluster = diagram.clusters[index]
-        yield f'{indent}subgraph {cluster.id}["{_text(cluster.lines)}"]'
+        here = diagram.clusters[index].id
+        # no title: edges would cross it, and the entry says the name
+        yield f'{indent}subgraph {here}[" "]'
         work.append((-1, indent))
-        here, indent = cluster.id, indent + "    "
+        indent += "    "
 
 
 def _node(node: DiagramNode) -> str:
@@ -111,6 +116,9 @@ def _classes(diagram: Diagram) -> Iterator[str]:
             look = f"fill:{style.fill},stroke:{style.stroke},color:{style.text},stroke-width:{style.width}px{dashes}"
             yield f"    classDef {name} {look}"
             yield f"    class {','.join(members[name])} {name}"
+    if diagram.clusters:
+        yield f"    classDef scope fill:none,stroke:{INK},stroke-width:1px,stroke-dasharray:6 4"
+        yield f"    class {','.join(cluster.id for cluster in diagram.clusters)} scope"
 
 
 def _class_of(node: DiagramNode) -> str | None:
@@ -130,7 +138,7 @@ _SPECIAL = re.compile(
     r"|[^\S ]"
     r"|(?<![A-Za-z0-9])[_.-]|[_.-](?![A-Za-z0-9])|(?<=[wW])\."
     r"|(?<=[0-9])\)"
-    "|[!\"#$%&*+:;<=>@\\[\\\\\\]^`{|}~\ufb02\u00b0\u00b6\u00df\ufeff])"
+    '|[!"#$%&*+:;<=>@\\[\\\\\\]^`{|}~\ufb02\u00b0\u00b6\u00df\ufeff])'
 )
 
 
@@ -142,4 +150,4 @@ def _escaped(line: str) -> str:
     if _PLAIN.fullmatch(line) and "www" not in line.lower():
         return line
     # a space that HTML would swallow becomes one that it keeps
-    return _SPECIAL.sub(lambda found: f"#{160 if found[0] == ' ' else ord(found[0])};", line) or "#160;"
+    return _SPECIAL.sub(lambda found: f"#{160 if found[0] == ' ' else ord(found[0])};", line)

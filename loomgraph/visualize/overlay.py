@@ -106,7 +106,10 @@ class _Sum:
 
     @property
     def status(self) -> Status:
-        return next((s for s in _RANK if self.statuses[s]), "idle")
+        for status in _RANK:
+            if self.statuses[status]:
+                return status
+        return "idle"
 
     @property
     def visits(self) -> int:

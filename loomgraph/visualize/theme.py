@@ -1,5 +1,8 @@
-"""How a drawing looks, for every renderer. Each style carries its own background and text colour, so it reads the same on
-a light and on a dark page; statuses differ in outline and symbol too, so that greyscale loses nothing."""
+"""How a drawing looks, for every renderer. Decides no text and no shape.
+
+Each style carries its own background and text colour, so it reads the same on a light and on a dark page; statuses
+differ in outline and symbol too, so that greyscale loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Final
 
 from loomgraph.visualize.overlay import Status
 
-__all__ = ["JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
+__all__ = ["INK", "JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Style:
     dashed: bool = False
 
 
+INK: Final = "#7d8590"
+"""A grey that can be read on white and on black, for what lies on the page itself."""
 NODE: Final = Style("#f6f8fa", "#6e7781")
 TERMINAL: Final = Style("#d0d7de", "#57606a")
 JOIN: Final = Style("#ffffff", "#57606a")
