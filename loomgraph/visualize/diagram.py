@@ -211,11 +211,11 @@ class _Drawer:
             if len(join.members) > 1:
                 self.marks[join.index] = work.node("join", (_wait(join.wait),), scope.cluster)
         params = {m.edge: m.param for join in self.definition.joins for m in join.members}
+        whole = {max(m.edge for m in j.members): j for j in self.definition.joins if j.index in self.marks}
         for edge in self.definition.edges:
             self._edge(edge, params.get(edge.index))
-        for join in self.definition.joins:
-            if join.index in self.marks:
-                self._joined(join)
+            if edge.index in whole:
+                self._joined(whole[edge.index])
 
     def _node(self, node: NodeDef) -> None:
         scope, work = self.scope, self.work

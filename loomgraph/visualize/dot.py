@@ -52,13 +52,18 @@ def to_dot(diagram: Diagram) -> str:
         # no title: the entry says the name
         graphs[cluster.id] = _Digraph(f"cluster_{cluster.id}", graph_attr={"label": "", "style": "rounded,dashed"})
     for node in diagram.nodes:
-        graphs[node.cluster].node(node.id, _label(_lines(node)), **_SHAPES[node.kind], **_style(_of(node)))
+        graphs[node.cluster].node(node.id, _label(_lines(node)), **_SHAPES[node.kind], **_look(node))
     # inner clusters first: the package copies a sub-graph when it is added
     for cluster in reversed(diagram.clusters):
         graphs[cluster.parent].subgraph(graphs[cluster.id])
     for edge in diagram.edges:
         whole.edge(edge.source, edge.target, **_line(edge))
     return str(whole.source)
+
+
+def _look(node: DiagramNode) -> dict[str, str]:
+    style = _of(node)
+    return {} if style is NODE else _style(style)
 
 
 def _lines(node: DiagramNode) -> tuple[str, ...]:

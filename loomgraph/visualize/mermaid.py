@@ -149,5 +149,7 @@ def _text(lines: tuple[str, ...]) -> str:
 def _escaped(line: str) -> str:
     if _PLAIN.fullmatch(line) and "www" not in line.lower():
         return line
+    # in what it draws Mermaid reads its own marks once more: a word joiner, which has no width, keeps them apart
+    line = line.replace("\ufb02\u00b0", "\ufb02\u2060\u00b0").replace("\u00b6\u00df", "\u00b6\u2060\u00df")
     # a space that HTML would swallow becomes one that it keeps
     return _SPECIAL.sub(lambda found: f"#{160 if found[0] == ' ' else ord(found[0])};", line)

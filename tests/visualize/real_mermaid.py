@@ -51,7 +51,8 @@ class RealMermaid:
 def shown(text: str) -> str:
     """A parsed label as the browser shows it: mermaid keeps its escapes in a form of its own until it draws."""
     lines = re.sub(r"<br\s*/?>", "\n", text)
-    return re.sub(r"ﬂ°°(\d+)¶ß", lambda found: chr(int(found[1])), lines).replace("\xa0", " ")
+    plain = re.sub(r"ﬂ°°(\d+)¶ß", lambda found: chr(int(found[1])), lines).replace("\xa0", " ")
+    return plain.replace("ﬂ\u2060°", "ﬂ°").replace("¶\u2060ß", "¶ß")  # kept apart with a joiner of no width
 
 
 def start() -> RealMermaid:
