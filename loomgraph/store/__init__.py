@@ -1,4 +1,5 @@
-"""WHERE events live: memory, SQLite, codecs and migrations. Planned; today a run keeps its events in memory only.
+"""WHERE events live: the protocol, stores in memory, in SQLite and in PostgreSQL, and how values are written.
 
-It will never decide what runs next, and never write a value that does not read back exactly.
+A store never decides what runs next, and what it gives back is exactly what was put in. `opening.open_store` says which
+store a string means; a database's driver is loaded when its store is asked for.
 """

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from loomgraph.errors import StoreCorruptError, StoreError, StoreLockedError, StoreReadOnlyError
+from loomgraph.errors import StoreError
 
 __all__ = ["Job", "Writer"]
 
@@ -86,9 +86,10 @@ class _Group:
 class Writer:
     """Commits jobs in groups.
 
-    `commit` runs jobs in one transaction, waits for the database up to its deadline, and raises if the transaction
-    failed as a whole. `inline` does the same without ever waiting, and says False (having done nothing) if it would
-    have to, or if the jobs are too much for the event loop's thread; it is never given more than `at_most` of them.
+    `commit` runs jobs in one transaction and waits for the database up to its deadline. If the transaction failed it
+    raises StoreError where that is the fate of all its jobs, and anything else where one may have taken the others
+    down; then each is tried alone. `inline` does the same without ever waiting, and says False (having done nothing) if
+    it would have to, or if the jobs are too much for the event loop's thread. It is given at most `at_most` of them.
     """
 
     def __init__(
@@ -193,8 +194,7 @@ class Writer:
         try:
             self._commit(jobs)
         except BaseException as error:
-            # a write that cannot be made (too large, say) must not take its neighbours down
-            if len(jobs) > 1 and not isinstance(error, (StoreLockedError, StoreCorruptError, StoreReadOnlyError)):
+            if len(jobs) > 1 and not isinstance(error, StoreError):
                 for job in jobs:
                     self._settle([job])
                 return

@@ -127,6 +127,28 @@ async def test_writes_that_wait_together_share_a_transaction(tmp_path: Path, syn
             assert await store.events(lease.run_id) == [_event(0)]
 
 
+@pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
+@pytest.mark.anyio
+async def test_a_write_that_cannot_be_made_does_not_take_its_neighbours_down(tmp_path: Path, synchronous: str) -> None:
+    failed: list[str] = []
+
+    async def append(lease: Lease, event: StoredEvent) -> None:
+        try:
+            await store.append(lease, Batch([event]))
+        except UnicodeEncodeError:
+            failed.append(lease.run_id)
+
+    async with SQLiteStore(tmp_path / "runs.db", synchronous="FULL" if synchronous == "FULL" else "NORMAL") as store:
+        leases = [await store.create(_header(f"r{i}"), owner="me", ttl=60.0) for i in range(10)]
+        async with anyio.create_task_group() as group:
+            for lease in leases:
+                bad = lease.run_id == "r3"
+                group.start_soon(append, lease, _event(0)._replace(key="\ud800") if bad else _event(0))
+        assert failed == ["r3"]
+        for lease in leases:
+            assert len(await store.events(lease.run_id)) == (lease.run_id != "r3")
+
+
 def test_one_store_serves_one_event_loop_after_the_other(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "runs.db")
 

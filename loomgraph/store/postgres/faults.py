@@ -7,7 +7,7 @@ from psycopg import errors
 
 from loomgraph.errors import StoreCorruptError, StoreError, StoreFullError, StoreLockedError, StoreReadOnlyError
 
-__all__ = ["CONTENTION", "store_error"]
+__all__ = ["CONTENTION", "is_common", "store_error"]
 
 CONTENTION = (
     errors.SerializationFailure,
@@ -18,6 +18,13 @@ CONTENTION = (
     errors.UniqueViolation,
 )
 """Two transactions met; the loser sees the other's work when it tries again."""
+
+
+def is_common(error: psycopg.Error) -> bool:
+    """Whether any other transaction would have failed in the same way."""
+    # the server is not there (no state), lost (08) or going down (57)
+    unreachable = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "57"}
+    return unreachable or isinstance(error, (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege))
 
 
 def store_error(name: str, error: psycopg.Error, waited: float) -> StoreError:

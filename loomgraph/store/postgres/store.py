@@ -17,7 +17,7 @@ from loomgraph.errors import StoreAddressError, StoreError
 from loomgraph.store.checks import check_batch, check_header, first_events
 from loomgraph.store.commits import Job, Writer
 from loomgraph.store.postgres import reading, writing
-from loomgraph.store.postgres.faults import CONTENTION, store_error
+from loomgraph.store.postgres.faults import CONTENTION, is_common, store_error
 from loomgraph.store.postgres.reading import Connection
 from loomgraph.store.postgres.schema import prepare
 from loomgraph.store.postgres.writing import Pending
@@ -74,6 +74,8 @@ class PostgresStore:
             detail = str(error).replace(address, "…").strip()
             shown = address.partition("//")[0] + "//…"
             raise StoreAddressError(shown, detail, ["postgresql://USER@HOST/DATABASE"]) from None
+        # libpq would wait for ever
+        self._patience = int(parts.get("connect_timeout") or max(2.0, wait))
         self._name = f"postgresql://{parts.get('host', '')}/{parts.get('dbname', '')}"
         self._schema = schema
         self._wait = wait
@@ -214,7 +216,7 @@ class PostgresStore:
             raise StoreError(f"{self.name} is closed. Open it again to go on.")
 
     def _connect(self) -> Connection:
-        connection = psycopg.connect(self._address, autocommit=True)
+        connection = psycopg.connect(self._address, autocommit=True, connect_timeout=self._patience)
         try:
             prepare(connection, self._schema, self.name, self._wait)
         except BaseException:
@@ -269,17 +271,17 @@ class PostgresStore:
                     self._connection = self._connect()
                 self._transact(self._connection, jobs)
                 return
-            except CONTENTION as error:
-                if tries >= _TRIES:
-                    raise store_error(self.name, error, self._wait) from error
             except psycopg.Error as error:
                 # cut off while idle, before anything was asked: worth one new connection
-                if not (tries == 1 and isinstance(error, _CutOff)):
+                again = tries < _TRIES if isinstance(error, CONTENTION) else tries == 1 and isinstance(error, _CutOff)
+                if not again:
+                    if len(jobs) > 1 and not is_common(error):
+                        raise
                     raise store_error(self.name, error, self._wait) from error
 
     def _transact(self, connection: Connection, jobs: Sequence[Job[Any]]) -> None:
         try:
-            connection.execute("BEGIN")
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         except psycopg.OperationalError as error:
             raise _CutOff(str(error)) from error
         try:

@@ -13,12 +13,27 @@ from loomgraph.errors import (
     StoreReadOnlyError,
 )
 
-__all__ = ["is_locked", "store_error"]
+__all__ = ["is_common", "is_locked", "store_error"]
+
+_COMMON = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+}
 
 
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether another connection is in the way, so that trying again can help."""
     return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def is_common(error: sqlite3.Error) -> bool:
+    """Whether any other transaction would have failed in the same way."""
+    return _code(error) in _COMMON
 
 
 def store_error(name: str, path: Path, error: sqlite3.Error, waited: float) -> StoreError:

@@ -31,7 +31,7 @@ from loomgraph.store.protocol import (
     StoredEvent,
 )
 from loomgraph.store.sqlite import reading, writing
-from loomgraph.store.sqlite.faults import is_locked, store_error
+from loomgraph.store.sqlite.faults import is_common, is_locked, store_error
 from loomgraph.store.sqlite.keeper import Keeper
 from loomgraph.store.sqlite.schema import connect, prepare
 from loomgraph.store.transfer import export_run, import_run
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 # what the event loop's thread may commit by itself
 _INLINE_JOBS = 32
-_INLINE_BYTES = 64_000
+_INLINE_BYTES = 32_000
 # a commit there that took longer (s) sends the next ones to the writer thread for a while (s)
 _SLOW = 0.001
 _CALM = 0.25
@@ -58,7 +58,7 @@ class SQLiteStore:
 
     *What a write costs and where it happens.* All writes go through one connection, in `BEGIN IMMEDIATE` transactions;
     those that are waiting together share one. With `synchronous="NORMAL"` a commit is a write into the operating
-    system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 64 kB) is made on
+    system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 32 kB) is made on
     the event loop's own thread, if nobody else holds the database: no lock is waited for there, and no file is synced
     there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over a
     millisecond, the next quarter of a second goes to the writer thread, as do larger writes and whatever meets a lock.
@@ -224,6 +224,8 @@ class SQLiteStore:
 
     def _connect(self) -> None:
         with self._opening:
+            if self._closed:
+                raise StoreError(f"{self.name} is closed. Open it again to go on.")
             if self._connection is not None:
                 return
             deadline = time.monotonic() + self._wait
@@ -287,6 +289,8 @@ class SQLiteStore:
                 self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
                 self._transact(connection, jobs)
             except sqlite3.Error as error:
+                if len(jobs) > 1 and not is_common(error):
+                    raise
                 raise self._error(error) from error
         self._wrote(jobs)
 

@@ -6,7 +6,7 @@ All functions take the connection and the name of the store for messages; times 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
 
 from loomgraph.errors import (
     AppendConflictError,
@@ -51,8 +51,9 @@ def create(connection: Connection, header: RunHeader, batch: Batch, owner: str, 
     """Record a run, its first batch and its lease."""
     if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (header.run_id,)).fetchone():
         raise RunExistsError(header.run_id, name)
-    refs = _refs(connection, header.run_id, batch, name)
-    cursor = connection.execute(
+    cursor = connection.cursor()
+    refs = _refs(cursor, header.run_id, batch, name)
+    cursor.execute(
         "INSERT INTO runs (run_id, graph, fingerprint, status, created, updated, input, parent, fork_seq, user_id,"
         " session_id, metadata, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -75,14 +76,16 @@ def create(connection: Connection, header: RunHeader, batch: Batch, owner: str, 
     assert number is not None
     token = number << TOKEN | 1
     connection.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (number, token, owner, expires))
-    _write(connection, number, batch, batch.events, refs, 0)
+    _write(cursor, number, batch, batch.events, refs, 0)
     return Lease(header.run_id, owner, token, expires)
 
 
 def append(connection: Connection, lease: Lease, batch: Batch, name: str) -> None:
     """Write a batch under a lease."""
     number = lease.token >> TOKEN
-    row = connection.execute(_HEAD, ((number + 1) << RUN, number)).fetchone()
+    # one cursor for all of it: making one costs as much as a row
+    cursor = connection.cursor()
+    row = cursor.execute(_HEAD, ((number + 1) << RUN, number)).fetchone()
     if row is None or row[0] != lease.token or row[1] is None:
         raise LeaseLostError(lease.run_id, lease.owner, None if row is None else row[1])
     last = row[2]
@@ -96,14 +99,14 @@ def append(connection: Connection, lease: Lease, batch: Batch, name: str) -> Non
         events = unwritten(lease.run_id, events, size, stored)
         if not events:
             return
-    refs = _refs(connection, lease.run_id, batch, name) if batch.refs else ()
-    _write(connection, number, batch, events, refs, size)
+    refs = _refs(cursor, lease.run_id, batch, name) if batch.refs else ()
+    _write(cursor, number, batch, events, refs, size)
 
 
-def _refs(connection: Connection, run_id: str, batch: Batch, name: str) -> list[int]:
+def _refs(cursor: Cursor, run_id: str, batch: Batch, name: str) -> list[int]:
     found: list[int] = []
     for digest in batch.refs:
-        row = connection.execute(_FIND, (digest,)).fetchone()
+        row = cursor.execute(_FIND, (digest,)).fetchone()
         if row is None:
             raise AppendConflictError(run_id, digest.hex(), f"the value {digest.hex()} is not in {name}")
         found.append(row[0])
@@ -111,7 +114,7 @@ def _refs(connection: Connection, run_id: str, batch: Batch, name: str) -> list[
 
 
 def _write(
-    connection: Connection,
+    cursor: Cursor,
     number: int,
     batch: Batch,
     events: Sequence[StoredEvent],
@@ -125,21 +128,19 @@ def _write(
     foreign = [value for value in refs if value >> RUN != number]
     if batch.values:
         # behind the first event, so that whoever reads up to the middle of the batch has its values
-        rows[1:1], more = _place(connection, number, batch, base | seq << EVENT if events else None)
+        rows[1:1], more = _place(cursor, number, batch, base | seq << EVENT if events else None)
         foreign += more
     if rows:
-        connection.executemany(_LOG, rows)
+        cursor.executemany(_LOG, rows)
     if foreign:
-        connection.executemany(_REF, [(number, value, seq) for value in foreign])
+        cursor.executemany(_REF, [(number, value, seq) for value in foreign])
     if batch.changes is not None:
-        _change(connection, number, batch.changes)
+        _change(cursor, number, batch.changes)
     if batch.messages:
-        _deliver(connection, number, batch.messages)
+        _deliver(cursor, number, batch.messages)
 
 
-def _place(
-    connection: Connection, number: int, batch: Batch, first: int | None
-) -> tuple[list[tuple[object, ...]], list[int]]:
+def _place(cursor: Cursor, number: int, batch: Batch, first: int | None) -> tuple[list[tuple[object, ...]], list[int]]:
     """Rows for the values that are new to the file, and the ids of values that lie in no range of this run."""
     rows: list[tuple[object, ...]] = []
     foreign: list[int] = []
@@ -148,7 +149,7 @@ def _place(
         if value.digest in seen:
             continue
         seen.add(value.digest)
-        row = connection.execute(_FIND, (value.digest,)).fetchone()
+        row = cursor.execute(_FIND, (value.digest,)).fetchone()
         if row is not None:
             if row[0] >> RUN != number:
                 foreign.append(row[0])
@@ -158,8 +159,8 @@ def _place(
             at = first + len(rows) + 1
             rows += [(at + i, *part) for i, part in enumerate(parts)]
         else:
-            at = _shared(connection)
-            connection.executemany(_LOG, [(at + i, *part) for i, part in enumerate(parts)])
+            at = _shared(cursor)
+            cursor.executemany(_LOG, [(at + i, *part) for i, part in enumerate(parts)])
             foreign.append(at)
     return rows, foreign
 
@@ -176,24 +177,24 @@ def _parts(value: StoredValue) -> list[tuple[object, ...]]:
     return [(None, digest, count, cut[0]), *((None, None, None, part) for part in cut[1:])]
 
 
-def _shared(connection: Connection) -> int:
+def _shared(cursor: Cursor) -> int:
     """The next id in nobody's range."""
-    last = connection.execute("SELECT max(id) FROM log WHERE id < ?", (1 << RUN,)).fetchone()[0]
+    last = cursor.execute("SELECT max(id) FROM log WHERE id < ?", (1 << RUN,)).fetchone()[0]
     return (last or 0) + 1
 
 
-def _change(connection: Connection, number: int, changes: HeaderChanges) -> None:
-    connection.execute(
+def _change(cursor: Cursor, number: int, changes: HeaderChanges) -> None:
+    cursor.execute(
         "UPDATE runs SET updated = max(updated, ?), status = coalesce(?, status),"
         " fingerprint = coalesce(?, fingerprint), metadata = coalesce(?, metadata) WHERE number = ?",
         (changes.time, changes.status, changes.fingerprint, changes.metadata, number),
     )
 
 
-def _deliver(connection: Connection, number: int, messages: Sequence[Message]) -> None:
-    last = connection.execute("SELECT max(position) FROM inbox WHERE run = ?", (number,)).fetchone()[0] or 0
+def _deliver(cursor: Cursor, number: int, messages: Sequence[Message]) -> None:
+    last = cursor.execute("SELECT max(position) FROM inbox WHERE run = ?", (number,)).fetchone()[0] or 0
     for message in messages:
-        cursor = connection.execute(
+        cursor.execute(
             "INSERT OR IGNORE INTO inbox (run, position, id, kind, data, time) VALUES (?, ?, ?, ?, ?, ?)",
             (number, last + 1, message.id, message.kind, message.data, message.time),
         )
@@ -237,7 +238,7 @@ def post(connection: Connection, run_id: str, message: Message, name: str) -> bo
     number = number_of(connection, run_id, name)
     known = connection.execute("SELECT kind, data FROM inbox WHERE run = ? AND id = ?", (number, message.id)).fetchone()
     if known is None:
-        _deliver(connection, number, [message])
+        _deliver(connection.cursor(), number, [message])
         return True
     if known != (message.kind, message.data):
         raise AppendConflictError(run_id, message.id, f"the message id '{message.id}' was used for another message")
@@ -278,7 +279,7 @@ def _remove(connection: Connection, number: int) -> None:
         (first, end),
     ).fetchall()
     for value, parts in kept:
-        shared = _shared(connection)
+        shared = _shared(connection.cursor())
         connection.execute(
             "UPDATE log SET id = id - ?1 + ?2 WHERE id >= ?1 AND id < ?1 + ?3", (value, shared, int(parts or 1))
         )
