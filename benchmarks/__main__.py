@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.engines import ENGINES
 from benchmarks.harness import Settings, measure
-from benchmarks.table import as_json, checks, machine, markdown
+from benchmarks.table import as_json, checks, machine, markdown, save
 from benchmarks.targets import verdicts
 from benchmarks.workloads import BY_NAME, WORKLOADS
 
@@ -19,13 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings(options.rounds or (3 if options.quick else 5), options.budget, options.limit)
     cells, versions = measure(options.engines, plan, settings, lambda what: print(what, file=sys.stderr, flush=True))
     found = verdicts(cells)
+    head = f"{machine()}; medians of up to {settings.rounds} interleaved rounds; in brackets: times loomgraph's"
+    text = f"{head}\n\n{markdown(cells, options.engines, versions)}"
     if options.json:
         print(as_json(cells, versions, found))
     else:
-        print(f"{machine()}; medians of up to {settings.rounds} interleaved rounds; in brackets: times loomgraph's\n")
-        print(markdown(cells, options.engines, versions))
+        print(text)
         if options.check:
             print(checks(found))
+    if options.save:
+        save(text)
     return 1 if options.check and not all(verdict.met for verdict in found) else 0
 
 
@@ -41,6 +44,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--limit", type=float, default=30.0, metavar="S", help="seconds after which a round is given up"
     )
     parser.add_argument("--json", action="store_true", help="print everything measured as JSON")
+    parser.add_argument("--save", action="store_true", help="write the table into benchmarks/README.md")
     parser.add_argument("--check", action="store_true", help="compare with the targets; exit 1 if one is missed")
     return parser.parse_args(argv)
 

@@ -4,10 +4,13 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import UNSUPPORTED, Cell
 from benchmarks.targets import OURS, Verdict
+
+MARKS = ("<!-- results -->", "<!-- end of results -->")
 
 
 def markdown(cells: Sequence[Cell], engines: Sequence[str], versions: dict[str, str]) -> str:
@@ -51,6 +54,14 @@ def machine() -> str:
     """The machine in general terms."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores, {python}"
+
+
+def save(text: str) -> None:
+    """Put the table into the README, between its two marks."""
+    page = Path(__file__).with_name("README.md")
+    before, _, rest = page.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    page.write_text(f"{before}{MARKS[0]}\n{text}{MARKS[1]}{after}")
 
 
 def checks(verdicts: Sequence[Verdict]) -> str:
