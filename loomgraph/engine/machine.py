@@ -152,7 +152,8 @@ class Machine:
         if run.decided:
             self._complete_map(activation, run)
             return
-        while (item := run.take(activation)) is not None and self.admit(item):
+        while (item := run.next(activation)) is not None and self.admit(item):
+            run.started(item)
             self.commands.append(item)
 
     def _complete_map(self, activation: Activation, run: MapRun) -> None:

@@ -35,16 +35,19 @@ class MapRun:
         # the items' state updates, which exist once the map as a whole has succeeded: index -> (key, updates)
         self.writes: dict[int, tuple[str, Updates]] = {}
 
-    def take(self, owner: Activation) -> Activation | None:
-        """The next item to start, if the map's limit allows one now."""
+    def next(self, owner: Activation) -> Activation | None:
+        """The next item to start, if the map's limit allows one now; `started` says that it was."""
         i = self.cursor
         if i == len(self.items) or (self.spec.limit is not None and len(self.live) >= self.spec.limit):
             return None
-        self.cursor = i + 1
         item = Activation(owner.scope, owner.node, owner.iteration, i, self.items[i], owner.view)
         item.owner = owner
-        self.live[i] = item
         return item
+
+    def started(self, item: Activation) -> None:
+        """An item was handed out."""
+        self.live[self.cursor] = item
+        self.cursor += 1
 
     def succeeded(self, index: int, value: Any) -> None:
         """An item finished."""

@@ -316,9 +316,10 @@ class Scope:
         self.halt([(failure_of(subject, error), error)], (subject.node, subject.iteration))
 
     def limit_reached(self, activation: Activation, limit: int) -> None:
-        """The run may start nothing more."""
+        """The run may start nothing more, so there is nothing to drain."""
         error = ActivationLimitError(run_id=self.machine.run_id, limit=limit, node=activation.path)
-        self.halt([(failure_of(activation, error), error)], (activation.node, activation.iteration))
+        self.troubles.append([(failure_of(activation, error), error)])
+        self.machine.stop(self, "the run's total cap was reached")
 
     # ------------------------------------------------------------------ out
 
