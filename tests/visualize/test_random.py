@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from loomgraph.graph.builder import Builder
 from loomgraph.visualize import diagram, to_dot, to_mermaid
 from loomgraph.visualize.diagram import Diagram, DiagramNode
-from tests.visualize.graphs import builders, scopes
+from tests.visualize.graphs import HOSTILE, Good, builders, scopes, step
 from tests.visualize.real_graphviz import Render, laid_out
 from tests.visualize.real_mermaid import RealMermaid, shown
 
@@ -73,6 +73,29 @@ def inside(drawn: Diagram, cluster: str) -> set[str]:
 def plain(text: str) -> str:
     """Text without the room around its lines: labels have some, so that lines do not touch them."""
     return "\n".join(line.strip() for line in text.split("\n")).strip("\n").replace("\xa0", " ")
+
+
+def hostile() -> Diagram:
+    """A chain of nodes with every hostile name, joined by edges with every hostile label."""
+    wf = Builder("hostile")
+    nodes = [wf.node(step, name=name) for name in HOSTILE if name]
+    for source, target, label in zip(nodes, nodes[1:], HOSTILE, strict=False):
+        wf.edge(source, target, when=Good, label=label or None)
+    return diagram(wf.define())
+
+
+def test_mermaid_reads_back_every_hostile_name(mermaid: RealMermaid) -> None:
+    drawn = hostile()
+    found = mermaid.parse(to_mermaid(drawn))
+    assert {v["id"]: shown(v["text"]) for v in found["vertices"]} == {n.id: text_of(n) for n in drawn.nodes}
+    assert Counter((e["start"], e["end"], shown(e["text"])) for e in found["edges"]) == edges_of(drawn)
+
+
+def test_graphviz_draws_every_hostile_name(render: Render) -> None:
+    drawn = hostile()
+    found = laid_out(render, to_dot(drawn))
+    assert {name: plain(text) for name, text in found.nodes.items()} == {n.id: plain(text_of(n)) for n in drawn.nodes}
+    assert [plain(text) for _, _, text in found.edges] == [plain("\n".join(e.label)) for e in drawn.edges]
 
 
 @settings(max_examples=200)
