@@ -80,7 +80,7 @@ def run(backend: str, graph: Graph[Any, Any], gate: Gate, value: int, seed: int 
 
 
 @BACKENDS
-@examples(60)
+@examples(150)
 @given(specs(), VALUES, ORDERS)
 def test_any_interleaving_gives_the_outcome_of_the_reference(
     backend: str, spec: Spec, value: int, seeds: list[int]
@@ -95,7 +95,7 @@ def test_any_interleaving_gives_the_outcome_of_the_reference(
 
 
 @BACKENDS
-@examples(30)
+@examples(100)
 @given(specs(early=True), VALUES, ORDERS)
 def test_early_joins_are_a_function_of_their_recorded_winners_on_the_real_engine(
     backend: str, spec: Spec, value: int, seeds: list[int]
