@@ -21,6 +21,8 @@ def choose(plan: Plan, node: int, value: Any) -> tuple[int, ...]:
     if node >= 0 and plan.always[node]:
         return out
     edges = plan.definition.edges
+    # predicates are the user's code: what they do to the value is invisible to what runs next
+    shown = own(value) if any(_asks(edges[e]) for e in out) else value
     taken: list[int] = []
     spare: list[EdgeDef] = []
     groups: list[int | None] = []  # the choice groups (None: the ungrouped conditions) that have a match
@@ -31,7 +33,7 @@ def choose(plan: Plan, node: int, value: Any) -> tuple[int, ...]:
             taken.append(e)
         elif when.kind == "otherwise":
             spare.append(edge)
-        elif (edge.choice is None or edge.choice not in groups) and _test(plan, edge, value):
+        elif (edge.choice is None or edge.choice not in groups) and _test(plan, edge, shown):
             taken.append(e)
             groups.append(edge.choice)
     taken.extend(edge.index for edge in spare if edge.choice not in groups)
@@ -52,11 +54,14 @@ def choose_error(plan: Plan, node: int, error: BaseException) -> tuple[int, ...]
     return ()
 
 
+def _asks(edge: EdgeDef) -> bool:
+    return edge.when is not None and edge.when.kind == "predicate"
+
+
 def _test(plan: Plan, edge: EdgeDef, value: Any) -> bool:
     assert edge.when is not None
     try:
-        # a predicate is the user's code: what it does to the value is invisible to others
-        return edge.when.matches(own(value) if edge.when.kind == "predicate" else value)
+        return edge.when.matches(value)
     except Exception as error:
         source, target = plan.definition.name_of(edge.source), plan.definition.name_of(edge.target)
         raise ConditionError(source, target, edge.when.label, error) from error

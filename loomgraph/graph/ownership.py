@@ -16,6 +16,8 @@ from types import BuiltinFunctionType, FunctionType, NoneType
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from loomgraph.errors import CopyRefusedError, Failure
 
 __all__ = ["own"]
@@ -44,7 +46,18 @@ def own(value: T) -> T:
         return copy.deepcopy(value)
 
 
-def _copy(value: Any, kind: type) -> Any:
+def _copy_model(value: BaseModel) -> BaseModel:
+    """What `deepcopy` makes of a model, several times faster: conversations are lists of these."""
+    copied = type(value).__new__(type(value))
+    fields = {name: item if type(item) in _ATOMS else own(item) for name, item in value.__dict__.items()}
+    object.__setattr__(copied, "__dict__", fields)
+    object.__setattr__(copied, "__pydantic_extra__", own(value.__pydantic_extra__))
+    object.__setattr__(copied, "__pydantic_fields_set__", set(value.__pydantic_fields_set__))
+    object.__setattr__(copied, "__pydantic_private__", value.__pydantic_private__)
+    return copied
+
+
+def _copy(value: Any, kind: Any) -> Any:
     copied: Any
     if kind is list:
         copied = [item if type(item) in _ATOMS else own(item) for item in value]
@@ -57,6 +70,8 @@ def _copy(value: Any, kind: type) -> Any:
         return copied
     if isinstance(value, (enum.Enum, PurePath)):
         return value
+    if isinstance(value, BaseModel) and kind.__deepcopy__ is BaseModel.__deepcopy__ and not value.__pydantic_private__:
+        return _copy_model(value)
     try:
         return copy.deepcopy(value)
     except Exception as error:

@@ -1,8 +1,9 @@
 """How a run's log is written: each event as a short kind, a key and a compact body; values through the codec.
 
 A body is a JSON array of the event's own fields, cut after the last one that differs from its default, and empty if
-none does. The output of a map or graph node is not written, for it follows from its parts. Kinds and positions are a
-file format: they are only ever added to, and VERSION in `loomgraph.events` says when an older reader would be wrong.
+none does. The output of a map node, a graph node or the run is not written, for it follows from its parts. Kinds and
+positions are a file format: they are only ever added to, and VERSION in `loomgraph.events` says when an older reader
+would be wrong.
 """
 
 from __future__ import annotations
@@ -124,6 +125,10 @@ class LogFormat:
         if kind is events.ScopeStarted:
             graph, fingerprint, taken, given = values
             return [graph, fingerprint, list(taken), to_jsonable_python(given, fallback=repr)]
+        if kind is events.RunSucceeded:
+            return []  # what END was given is in the log already
+        if kind is events.ScopeEnded:
+            return [None, _plain(values[1]) or None]
         return [_plain(value) for value in values]
 
     def _taken(self, activation: Activation, taken: tuple[int, ...]) -> list[int] | None:

@@ -17,7 +17,7 @@ from loomgraph.engine.machine import Machine
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
-from loomgraph.events import NodeStarted, RunStarted, node_path
+from loomgraph.events import NodeStarted, RunStarted, RunSucceeded, node_path
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import LogFormat, shape_of
 from loomgraph.store.codec import Codec
@@ -79,7 +79,9 @@ class Recorded:
         entries = [(self.events[0].time, RunStarted, None, first)]
         for stored in self.events[1:]:
             past = log.past(stored)
-            if past[1] == "":
+            if past[0] is RunSucceeded:
+                entries.append((stored.time, RunSucceeded, None, (root.output,)))
+            elif past[1] == "":
                 entries.append((stored.time, past[0], None, past[2]))
             else:
                 entries.append((stored.time, *fold.apply(past)))

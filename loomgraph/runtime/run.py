@@ -114,8 +114,10 @@ class Run:
             if self.keeper is None:
                 return await self._perform(start)
             if self._recorded is not None and self._recorded.header.status == "succeeded":
-                self.status = "succeeded"
-                return self.result(start())  # nothing to do, so nothing to own
+                root = start()
+                if root.ended and not root.troubles:
+                    self.status = "succeeded"
+                    return self.result(root)  # nothing to do, so nothing to own
             return await self._kept(self.keeper, start)
         finally:
             self.journal.close()
