@@ -1,6 +1,7 @@
 """compile(): names, then structure, then the loop nest, then everything that needs it. All findings at once.
 
-Proves; runs nothing of the user's. Fingerprints are made when first asked for, because reading sources is slow.
+Proves; runs nothing of the user's. Fingerprints are made when first asked for, because reading sources is slow; what
+only compile() needs is imported by it, so that importing loomgraph costs none of it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from loomgraph.compile.fingerprint import graph_fingerprint, node_fingerprint
-from loomgraph.compile.nest import Nest, find_nest
+from loomgraph.compile.nest import Nest
 from loomgraph.compile.plan import Plan, make_plan
-from loomgraph.compile.resolve import resolve
 from loomgraph.errors import CompileError, Finding
 from loomgraph.graph.definition import Definition
 
@@ -30,11 +29,15 @@ class CompiledGraph:
     @cached_property
     def fingerprint(self) -> str:
         """64 hex digits; the same wherever the graph means the same. Caps, limits and retries are not part of it."""
+        from loomgraph.compile.fingerprint import graph_fingerprint
+
         return graph_fingerprint(self.definition)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of each node, by name."""
+        from loomgraph.compile.fingerprint import node_fingerprint
+
         return {node.name: node_fingerprint(node) for node in self.definition.nodes}
 
 
@@ -52,7 +55,9 @@ def check_definition(definition: Definition) -> list[Finding]:
 
 
 def _examine(definition: Definition) -> tuple[Definition, Nest | None, list[Finding]]:
-    resolved, findings = resolve(definition)
-    if findings:
-        return resolved, None, findings
-    return resolved, find_nest(resolved), findings
+    from loomgraph.compile.checks import examine
+    from loomgraph.compile.resolve import resolve
+
+    resolved, unknown = resolve(definition)
+    nest, findings = examine(resolved, unknown)
+    return resolved, nest, findings

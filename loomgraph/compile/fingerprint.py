@@ -89,7 +89,7 @@ def _condition_text(condition: Condition) -> str:
             return f"predicate {_callable_text(condition.subject, ())}"
         case "otherwise":
             return "otherwise"
-        case _ as never:  # pyright: ignore[reportUnnecessaryComparison]
+        case _ as never:
             typing.assert_never(never)
 
 

@@ -10,6 +10,7 @@ Source: P. Havlak, "Nesting of reducible and irreducible loops", TOPLAS 19(4), 1
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -195,16 +196,17 @@ def _include(nest: Nest, definition: Definition) -> None:
         region = nest.loop_of(loop) if loop.include else None
         if region is None:
             continue
-        around = set(nest.chain(region.index))
+        around = set(nest.chain(region.index)) - {region.index}
         for ref in loop.include:
-            if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around - {region.index}:
-                stay = nest.region_of[ref]
-                nest.region_of[ref] = region.index
-                region.included = (*region.included, ref)
-                for index in nest.chain(region.index):
-                    if index == stay:
-                        break
-                    nest.regions[index].body |= {ref}
+            if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around:
+                _adopt(nest, region, ref)
+
+
+def _adopt(nest: Nest, region: Region, node: int) -> None:
+    stay, nest.region_of[node] = nest.region_of[node], region.index
+    region.included = (*region.included, node)
+    for index in itertools.takewhile(lambda index: index != stay, nest.chain(region.index)):
+        nest.regions[index].body |= {node}
 
 
 def _settings(nest: Nest, definition: Definition) -> None:

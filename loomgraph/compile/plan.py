@@ -103,10 +103,7 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
     for region in nest.regions:
         if region.cap_edge is not None and region.header is not None:
             src[region.cap_edge] = region.header
-    back_of = [-1] * len(edges)
-    for region in nest.regions:
-        for index in region.back_edges:
-            back_of[index] = region.index
+    back_of = _back_of(nest, len(edges))
     leaves = [
         _leaves(nest, region_of[s] if s >= 0 else ROOT, region_of[d], b)
         for s, d, b in zip(src, dst, back_of, strict=True)
@@ -154,6 +151,15 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         if join.need:
             join.feeders, join.feeder_regions = feeders(plan, join)
     return plan
+
+
+def _back_of(nest: Nest, count: int) -> list[int]:
+    """The loop that each edge repeats, -1 for those that repeat none."""
+    back_of = [-1] * count
+    for region in nest.regions:
+        for index in region.back_edges:
+            back_of[index] = region.index
+    return back_of
 
 
 def _ways_out(definition: Definition, src: list[int]) -> tuple[list[list[int]], list[list[int]], list[int]]:

@@ -18,6 +18,7 @@ __all__ = [
     "is_protocol",
     "is_typed_dict",
     "is_union",
+    "list_of",
     "literal",
     "literal_value",
     "members",
@@ -149,6 +150,11 @@ def _arity(base: Any) -> int:
     if base in two or (isinstance(base, type) and issubclass(base, dict)):
         return 2
     return 3 if base is collections.abc.Generator else 1
+
+
+def list_of(item: Any) -> Any:
+    """`list[item]`, for an item type made at run time."""
+    return types.GenericAlias(list, (item,))
 
 
 def literal(value: Any) -> Any:

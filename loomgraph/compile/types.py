@@ -34,13 +34,16 @@ from loomgraph.graph.signature import EMPTY, describe_type
 
 __all__ = [
     "Match",
+    "Remaining",
     "admits_none",
     "assignable",
     "coverage",
     "disjoint",
+    "literal_label",
     "matches",
     "members",
     "narrow",
+    "takes_whole",
     "unhandled",
     "validator",
 ]
@@ -285,6 +288,59 @@ def _hides_any(member: Any, subject: Any) -> bool:
     return bool(origin_args(subject)[1]) and not origin_args(member)[1]
 
 
+class Remaining:
+    """What is left of a type while conditions take their shares of it, one by one."""
+
+    __slots__ = ("open", "shrunk", "source", "values")
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.shrunk = False
+        self.values: dict[Any, Any] = {}
+        self.open: list[Any] = []
+        for member in members(source):
+            value = literal_value(member)
+            if value is None:
+                self.open.append(member)
+            else:
+                self.values[value[0].__class__, value[0]] = member
+
+    def share(self, condition: Condition) -> Any:
+        """The type of the values that a type or literal condition takes from what is left; Never if none."""
+        kept: list[Any] = []
+        key = _value_key(condition)
+        if key in self.values:
+            kept.append(self.values[key])
+        elif condition.kind == "type":
+            kept.extend(m for m in self.values.values() if matches(m, condition)[0] == "all")
+        kept.extend(tp for match, tp in (matches(m, condition) for m in self.open) if match != "none")
+        return union(kept)
+
+    def drop(self, condition: Condition) -> None:
+        """Take away what a type or literal condition takes for certain."""
+        before = len(self.values) + len(self.open)
+        key = _value_key(condition)
+        if key in self.values:
+            del self.values[key]
+        elif condition.kind == "type":
+            self.values = {k: m for k, m in self.values.items() if matches(m, condition)[0] != "all"}
+        if condition.kind == "type":
+            self.open = [m for m in self.open if not takes_whole(m, condition)]
+        self.shrunk = self.shrunk or len(self.values) + len(self.open) < before
+
+    def rest(self) -> Any:
+        """The type of what is left."""
+        return union([*self.values.values(), *self.open]) if self.shrunk else self.source
+
+
+def takes_whole(member: Any, condition: Condition) -> bool:
+    """Whether a type or literal condition takes every value of a union member, but for what nobody means."""
+    if matches(member, condition)[0] == "all":
+        return True
+    # an int that is not a bool is what somebody means who writes int
+    return member is int and condition.kind == "type" and open_alias(condition.subject) is int
+
+
 def narrow(source: Any, before: Iterable[Condition], condition: Condition | None) -> Any:
     """The type that an edge with `condition` carries out of a node that gives `source`.
 
@@ -293,19 +349,10 @@ def narrow(source: Any, before: Iterable[Condition], condition: Condition | None
     """
     if condition is None:
         return source
-    left: list[Any] = list(members(source))
-    count = len(left)
+    left = Remaining(source)
     for earlier in before:
-        if earlier.kind in ("type", "literal"):
-            left = [m for m in left if matches(m, earlier)[0] != "all" and not _only_bools_left(m, earlier)]
-    if condition.kind in ("predicate", "otherwise"):
-        return source if len(left) == count else union(left)
-    kept = [tp for match, tp in (matches(m, condition) for m in left) if match != "none"]
-    return union(kept)
-
-
-def _only_bools_left(member: Any, condition: Condition) -> bool:
-    return member is int and condition.kind == "type" and open_alias(condition.subject) is int
+        left.drop(earlier)
+    return left.rest() if condition.kind in ("predicate", "otherwise") else left.share(condition)
 
 
 def coverage(source: Any, conditions: Sequence[Condition]) -> tuple[list[str], list[str]]:
@@ -321,20 +368,22 @@ def coverage(source: Any, conditions: Sequence[Condition]) -> tuple[list[str], l
         if value is not None and (type(value[0]), value[0]) in values:
             continue
         found = {matches(member, c)[0] for c in tests}
-        if "all" in found or any(_only_bools_left(member, c) for c in tests):
+        if "all" in found or any(takes_whole(member, c) for c in tests):
             continue
         reachable = "some" in found or (value is None and any(matches(member, c)[0] == "some" for c in conditions))
-        named = describe_type(member) if value is None else condition_label(value[0])
+        named = describe_type(member) if value is None else literal_label(value[0])
         (partial if reachable else missed).append(named)
     return missed, partial
 
 
-def condition_label(value: Any) -> str:
+def literal_label(value: Any) -> str:
     """A literal as it would be written in `when=`: `Color.RED`, `'yes'`, `None`."""
     return f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value)
 
 
 def _value_key(condition: Condition) -> Any:
+    if condition.kind != "literal":
+        return None
     try:
         hash(condition.subject)
     except TypeError:

@@ -1,0 +1,328 @@
+"""Under which guard every edge is taken, level by level of the loop nest. Collects what clashes; words nothing.
+
+The guards of a loop's nodes are those of one iteration. Seen from outside they are those of its last iteration: the
+one in which no back edge is taken, so the cells that lead to one are struck out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loomgraph.compile.checks.guards import ALWAYS, NEVER, Decision, Guard, Item, Merger, at
+from loomgraph.compile.checks.outcomes import outcomes
+from loomgraph.compile.checks.view import GraphView
+from loomgraph.compile.nest import ROOT, Nest, Region
+from loomgraph.graph.definition import EdgeDef, JoinDef
+from loomgraph.graph.refs import END_INDEX, START_INDEX
+
+__all__ = ["Flow", "Unmet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A join some of whose required parameters may be left without a value while others have one."""
+
+    join: int
+    params: tuple[str, ...]
+
+
+class Flow:
+    """One walk over a graph in topological order, loops as units. The results are in the public attributes."""
+
+    def __init__(self, view: GraphView, nest: Nest, required: Callable[[JoinDef], frozenset[str]]) -> None:
+        self.view, self.nest = view, nest
+        self.required = required
+        self.ambiguous: list[tuple[int, str | None, int, int]] = []
+        """(target, parameter, edge, edge): alternatives that are taken together."""
+        self.overtaken: list[tuple[int, int, int]] = []
+        """(region, exit edge, back edge): taken in one iteration."""
+        self.endless: list[int] = []
+        """Regions that go round again whatever happens."""
+        self.unmet: list[Unmet] = []
+        self._merger = Merger()
+        self._taken: list[Guard] = [NEVER] * len(view.definition.edges)
+        self._levels = [nest.region(e.source) if isinstance(e.source, int) else ROOT for e in view.definition.edges]
+        self._struck: list[dict[Decision, int]] = [{} for _ in nest.regions]
+        self._lifted: list[dict[Decision, Decision | None]] = [{} for _ in nest.regions]
+        self._loose: dict[tuple[int, int], Guard] = {}
+        self._exits: list[list[int]] = [[] for _ in nest.regions]
+        self._capped: dict[int, int] = {}
+        for region in nest.regions[1:]:
+            if region.cap_edge is not None:
+                # taken when the loop is over, so it is an edge of the region around it
+                self._levels[region.cap_edge] = region.parent
+                self._capped[region.cap_edge] = region.index
+        self._walk()
+
+    # ------------------------------------------------------------------ order
+
+    def _walk(self) -> None:
+        successors, waiting = self._dependencies()
+        count, regions = len(self.view.definition.nodes), len(self.nest.regions)
+        self._leave(START_INDEX, ALWAYS, ROOT)
+        work = [vertex for vertex, left in enumerate(waiting) if not left]
+        while work:
+            vertex = work.pop()
+            if vertex < count:
+                self._node(vertex)
+            elif vertex == count + regions:
+                self._gather(END_INDEX, self._forward(END_INDEX), ROOT)
+            elif vertex > count:
+                self._end_of_loop(self.nest.regions[vertex - count])
+            for following in successors[vertex]:
+                waiting[following] -= 1
+                if not waiting[following]:
+                    work.append(following)
+
+    def _dependencies(self) -> tuple[list[list[int]], list[int]]:
+        """The order of nodes, of loop ends (count + region) and of END: who follows whom, and how many come before."""
+        count, regions = len(self.view.definition.nodes), len(self.nest.regions)
+        pairs: list[tuple[int, int]] = []
+        pairs.extend((node, count + at) for node, at in enumerate(self.nest.region_of) if at != ROOT)
+        inner = self.nest.regions[1:]
+        pairs.extend((count + region.index, count + region.parent) for region in inner if region.parent != ROOT)
+        for edge in self.view.definition.edges:
+            source, target = edge.source, edge.target
+            if isinstance(source, str) or isinstance(target, str) or target == START_INDEX:
+                continue
+            pairs.extend(self._dependency(edge, source, target, count, count + regions))
+        successors: list[list[int]] = [[] for _ in range(count + regions + 1)]
+        waiting = [0] * (count + regions + 1)
+        for before, after in pairs:
+            successors[before].append(after)
+            waiting[after] += 1
+        return successors, waiting
+
+    def _dependency(self, edge: EdgeDef, source: int, target: int, count: int, end: int) -> list[tuple[int, int]]:
+        level, back = self._levels[edge.index], self.view.back_of[edge.index]
+        into = ROOT if target < 0 else self.nest.region_of[target]
+        before = source
+        if edge.kind == "cap":
+            before = count + self._capped.get(edge.index, ROOT)
+        if level == into and not back:
+            return [(before, end if target < 0 else target)] if before >= 0 else []
+        common = back or self.nest.common(level, into)
+        while level != common:
+            self._exits[level].append(edge.index)
+            before = count + level
+            level = self.nest.regions[level].parent
+        if back or before < 0:
+            return []
+        found = [(before, end if target < 0 else target)]
+        while into != common:
+            header = self.nest.regions[into].header
+            if header is not None and header != target:
+                found.append((before, header))
+            into = self.nest.regions[into].parent
+        return found
+
+    # ------------------------------------------------------------------ nodes
+
+    def _forward(self, target: int) -> list[EdgeDef]:
+        return [edge for edge in self.view.into[target] if not self.view.back_of[edge.index]]
+
+    def _node(self, node: int) -> None:
+        inner = self.nest.regions[self.nest.region_of[node]]
+        header = inner.index != ROOT and inner.header == node
+        around = inner.parent if header else inner.index
+        edges = self._forward(node)
+        known = around == ROOT or all(self.view.inside(edge.source, around) for edge in edges)
+        if header and any(entry != node for entry in inner.entries):
+            known = False
+        if not known:
+            self._entered_joins(node, edges, around)
+        guard = self._gather(node, edges, around) if known else self._unknown(inner.index)
+        if header and inner.cap_edge is not None:
+            entered = guard if known else self._unknown(around)
+            ends = Decision(entered, 0b11, 0b11, around)
+            self._taken[inner.cap_edge] = at(ends, 0b10)
+            guard = at(ends, 0b01) if known else guard
+        self._leave(node, guard, inner.index)
+
+    def _entered_joins(self, node: int, edges: list[EdgeDef], around: int) -> None:
+        """The joins into a node that is also entered from outside its loop, as from the second iteration on."""
+        joins: dict[int, list[EdgeDef]] = {}
+        for edge in edges:
+            if edge.join is not None:
+                joins.setdefault(edge.join, []).append(edge)
+        for index, members in joins.items():
+            inside = [edge for edge in members if self.view.inside(edge.source, around)]
+            if inside:
+                self._join(node, index, [(self._seen(e.index, around), e.index) for e in inside], around)
+                given = {self.view.param[edge.index] for edge in inside}
+                required = self.required(self.view.definition.joins[index])
+                lacking = dict.fromkeys(p for edge in members if (p := self.view.param[edge.index]) is not None)
+                unmet = tuple(param for param in lacking if param in required and param not in given)
+                if unmet:
+                    self.unmet.append(Unmet(index, unmet))
+
+    def _unknown(self, region: int) -> Guard:
+        return at(Decision(ALWAYS, 0b11, 0b11, region, lost=True), 0b01)
+
+    def _leave(self, node: int, guard: Guard, region: int) -> None:
+        """The guards of a node's out-edges, from its own."""
+        if guard is NEVER:
+            return
+        out, errors = self.view.out[node], self.view.errors[node]
+        if errors and node >= 0:
+            full = (1 << len(errors) + 1) - 1
+            fate = Decision(guard, full, full, region)
+            for position, edge in enumerate(errors, 1):
+                self._taken[edge.index] = at(fate, 1 << position)
+            guard = at(fate, 1)
+        conditional = False
+        for edge in out:
+            if edge.when is None:
+                self._taken[edge.index] = guard
+            else:
+                conditional = True
+        if conditional:
+            for outcome in outcomes(self.view, node):
+                decision = Decision(guard, outcome.full, outcome.certain, region)
+                for index, mask in outcome.edges.items():
+                    self._taken[index] = at(decision, mask)
+
+    def _gather(self, target: int, edges: list[EdgeDef], level: int) -> Guard:
+        """The guard of a node from its alternatives: plain edges, and each join as one."""
+        if len(edges) == 1:
+            return self._seen(edges[0].index, level)
+        alternatives: list[Item] = []
+        joins: dict[int, list[Item]] = {}
+        for edge in edges:
+            item = (self._seen(edge.index, level), edge.index)
+            if edge.join is None:
+                alternatives.append(item)
+            else:
+                joins.setdefault(edge.join, []).append(item)
+        for index, members in joins.items():
+            alternatives.append((self._join(target, index, members, level), members[0][1]))
+        told = len(self.ambiguous)
+        guard = self._merger.union(alternatives, level, self._clash(target, None))
+        # one finding is enough: what follows from it is not told again further down
+        return guard if len(self.ambiguous) == told else self._unknown(level)
+
+    def _clash(self, target: int, param: str | None) -> Callable[[int, int], None]:
+        return lambda a, b: self.ambiguous.append((target, param, a, b))
+
+    def _join(self, target: int, index: int, members: list[Item], level: int) -> Guard:
+        whole = self._merger.union(members, level)
+        join = self.view.definition.joins[index]
+        params: dict[str, list[Item]] = {}
+        for item in members:
+            param = self.view.param[item[1]]
+            if param is not None:
+                params.setdefault(param, []).append(item)
+        required = self.required(join) if params and join.wait == "all" else frozenset[str]()
+        unmet: list[str] = []
+        for param, items in params.items():
+            shared = self._merger.union(items, level, self._clash(target, param) if len(items) > 1 else None)
+            if param in required and shared is not whole and shared is not NEVER:
+                unmet.append(param)
+        if unmet:
+            self.unmet.append(Unmet(index, tuple(unmet)))
+        return whole
+
+    # ------------------------------------------------------------------ loops
+
+    def _seen(self, edge: int, level: int) -> Guard:
+        """The guard of an edge as a region sees it that is, or is around, the one it starts in."""
+        guard, at_level = self._taken[edge], self._levels[edge]
+        if at_level == level:
+            return guard
+        latest = self.view.definition.edges[edge].exit == "latest"
+        while at_level not in {level, ROOT}:
+            guard = self._lift(guard, at_level)
+            at_level = self.nest.regions[at_level].parent
+            if latest and guard is not NEVER:
+                # taken in some iteration, not necessarily in the last
+                guard = self._loose.setdefault((edge, at_level), self._unknown(at_level))
+        return guard
+
+    def _lift(self, guard: Guard, region: int) -> Guard:
+        """A guard within an iteration as the region around sees it: that of the last iteration."""
+        decision = guard.decision
+        if decision is None or decision.region != region:
+            return guard
+        table, struck = self._lifted[region], self._struck[region]
+        chain: list[Decision] = []
+        step: Decision | None = decision
+        while step is not None and step.region == region and step not in table:
+            chain.append(step)
+            step = step.parent.decision
+        for inner in reversed(chain):
+            above = inner.parent
+            if above.decision is not None and above.decision.region == region:
+                parent = table[above.decision]
+                above = NEVER if parent is None else at(parent, above.mask)
+            full = inner.full & ~struck.get(inner, 0)
+            outer = self.nest.regions[region].parent
+            dead = above is NEVER or not full
+            table[inner] = None if dead else Decision(above, full, inner.certain & full, outer, lost=inner.lost)
+        found = table[decision]
+        return NEVER if found is None else at(found, guard.mask)
+
+    def _end_of_loop(self, region: Region) -> None:
+        """All of a loop's nodes are known: strike out what goes round again, and look at what leaves."""
+        edges = self.view.definition.edges
+        back = [edges[e] for e in region.back_edges]
+        going = [(guard, e.index) for e in back if (guard := self._seen(e.index, region.index)) is not NEVER]
+        if region.header is not None and len(back) > 1:
+            self._gather(region.header, back, region.index)
+        if self._strike(region.index, [guard for guard, _ in going]):
+            self.endless.append(region.index)
+        if going:
+            self._overtaking(region.index, going)
+
+    def _strike(self, region: int, going: list[Guard]) -> bool:
+        """The cells of each decision that lead to a back edge; True if all of them do, at the root of the loop."""
+        struck = self._struck[region]
+        work = list(going)
+        endless = False
+        while work:
+            guard = work.pop()
+            decision = guard.decision
+            if decision is None or decision.region != region:
+                endless = True
+                continue
+            before = struck.get(decision, 0)
+            struck[decision] = before | guard.mask
+            if before != decision.full and struck[decision] == decision.full:
+                work.append(decision.parent)
+        return endless
+
+    def _overtaking(self, region: int, going: list[Item]) -> None:
+        """Exits that are taken in an iteration that also goes round."""
+        implied: dict[Decision, dict[int, int]] = {}
+        for guard, edge in going:
+            step = guard
+            while step.decision is not None and step.decision.region == region:
+                masks = implied.setdefault(step.decision, {})
+                if step.mask in masks:
+                    break
+                masks[step.mask] = edge
+                step = step.decision.parent
+        for index in self._exits[region]:
+            leaving = self.view.definition.edges[index]
+            if leaving.exit == "latest" or leaving.kind == "cap":
+                continue
+            guard = self._seen(index, region)
+            if guard is NEVER:
+                continue
+            culprit = self._overtaker(guard, region, implied, going)
+            if culprit is not None:
+                self.overtaken.append((region, index, culprit))
+
+    def _overtaker(
+        self, guard: Guard, region: int, implied: dict[Decision, dict[int, int]], going: list[Item]
+    ) -> int | None:
+        decision = guard.decision
+        if decision is None or decision.region != region:
+            return going[0][1]
+        for mask, edge in implied.get(decision, {}).items():
+            if not mask & ~guard.mask:
+                return edge
+        direct = self._struck[region].get(decision, 0) & guard.mask & decision.certain
+        if direct or self._lift(guard, region) is NEVER:
+            return next((edge for mask, edge in implied.get(decision, {}).items() if mask & direct), going[0][1])
+        return None

@@ -1,0 +1,175 @@
+"""Loops as they were declared: caps, headers, exits, `on_cap`, side nodes. Which edges are taken is not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loomgraph.compile.checks.view import GraphView, listed
+from loomgraph.compile.nest import ROOT, Nest, Region
+from loomgraph.errors import Finding
+from loomgraph.graph.definition import LoopDef
+from loomgraph.graph.refs import START_INDEX, Ref
+
+__all__ = ["loop_checks"]
+
+
+def loop_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
+    """Findings about the loop nest and its settings; linear in edges for each level of nesting."""
+    yield from _caps(view, nest)
+    landings: dict[int, LoopDef] = {}
+    for loop in view.definition.loops:
+        region = nest.loop_of(loop)
+        if region is None:
+            yield _not_a_loop(view, loop)
+            continue
+        yield from _settings(view, nest, loop, region)
+        if loop.on_cap is not None and landings.setdefault(region.index, loop) is not loop:
+            first = landings[region.index].on_cap
+            yield Finding(
+                "two-on-cap",
+                f"the loop at {_title(view, region)} has on_cap= twice: "
+                f"{listed(view.say(ref) for ref in (first, loop.on_cap) if ref is not None)}",
+                "Keep one of the two.",
+                view.named(*loop.nodes),
+            )
+    leaves = _regions_left(view, nest)
+    headers = {loop.header for loop in view.definition.loops}
+    for region in nest.regions[1:]:
+        if region.entries and not leaves[region.index] and region.cap_edge is None:
+            yield _without_exit(view, region)
+        if len(region.entries) > 1 and region.header not in headers:
+            yield _several_entries(view, region)
+
+
+def _title(view: GraphView, region: Region) -> str:
+    return f"'{view.names[region.header]}'" if region.header is not None else "?"
+
+
+def _caps(view: GraphView, nest: Nest) -> Iterator[Finding]:
+    for edge in view.definition.edges:
+        if edge.cap is None or view.back_of[edge.index] != ROOT or isinstance(edge.source, str):
+            continue
+        known = isinstance(edge.target, int)
+        around = nest.common(nest.region(edge.source), nest.region(int(edge.target))) if known else ROOT
+        if around == ROOT:
+            remedy = "Take cap= away, or put it on the edge that goes back."
+        else:
+            region = nest.regions[around]
+            back = listed(view.say_edge(view.definition.edges[e]) for e in region.back_edges)
+            remedy = f"Put it on the edge that goes back to the loop's header: {back}."
+        yield Finding(
+            "cap-without-loop",
+            f"the edge {view.say_edge(edge)} has cap={edge.cap}, but it closes no loop",
+            remedy,
+            view.named(edge.source, edge.target),
+        )
+    for region in nest.regions[1:]:
+        if len(region.caps_given) > 1:
+            caps = listed(str(cap) for cap in sorted(region.caps_given))
+            yield Finding(
+                "conflicting-caps",
+                f"the loop at {_title(view, region)} is given different caps: {caps}",
+                "Loops that share a header are one loop with one cap. Say cap= once, or the same everywhere.",
+                (view.names[region.header],) if region.header is not None else (),
+            )
+
+
+def _not_a_loop(view: GraphView, loop: LoopDef) -> Finding:
+    shown = listed(view.say(ref) for ref in loop.nodes)
+    last, first = view.say(loop.nodes[-1]), view.say(loop.nodes[0])
+    one = len(loop.nodes) == 1
+    return Finding(
+        "not-a-loop",
+        f"wf.loop({shown}) names {'a node that is' if one else 'nodes that are'} not in one loop",
+        f"Add the edge that goes back, wf.edge({last}, {first}, when=...), or let wf.loop add it with again=....",
+        view.named(*loop.nodes),
+    )
+
+
+def _settings(view: GraphView, nest: Nest, loop: LoopDef, region: Region) -> Iterator[Finding]:
+    if loop.header is not None and region.header != loop.header:
+        shown = listed(view.say(ref) for ref in loop.nodes)
+        yield Finding(
+            "header-conflict",
+            f"{view.say(loop.header)} cannot be the header of the loop of {shown}: another wf.loop names "
+            f"{_title(view, region)} as its header",
+            f"Say header={_title(view, region)}, or remove the other wf.loop over these nodes.",
+            view.named(*loop.nodes),
+        )
+    if loop.on_cap is not None:
+        if loop.on_cap == START_INDEX:
+            yield Finding(
+                "on-cap-inside",
+                f"the loop at {_title(view, region)} has on_cap=START, but a run starts once",
+                "Name a node outside the loop, or END.",
+                view.named(*loop.nodes),
+            )
+        elif view.inside(loop.on_cap, region.index):
+            yield Finding(
+                "on-cap-inside",
+                f"the loop at {_title(view, region)} has on_cap={view.say(loop.on_cap)}, which is inside that loop",
+                "Name a node outside the loop, or END: at the cap the loop is left.",
+                view.named(loop.on_cap),
+            )
+    for ref in loop.include:
+        yield from _included(view, nest, ref, region)
+
+
+def _included(view: GraphView, nest: Nest, ref: Ref, region: Region) -> Iterator[Finding]:
+    if isinstance(ref, str):
+        return
+    if ref >= 0 and ref not in region.included and nest.common(nest.region(ref), region.index) == region.index:
+        return  # a part of the loop anyway
+    outside = [edge for edge in view.into[ref] if not view.inside(edge.source, region.index)]
+    if ref < 0 or ref not in region.included:
+        why = "it is an end of the graph" if ref < 0 else "it belongs to another loop"
+    elif outside:
+        why = f"the edge {view.say_edge(outside[0])} enters it from outside the loop"
+    elif not view.into[ref]:
+        why = "no edge leads to it"
+    else:
+        return
+    yield Finding(
+        "include-not-a-side-node",
+        f"wf.loop(include=[{view.say(ref)}]) cannot take it into the loop at {_title(view, region)}: {why}",
+        "Include only nodes that hang off the loop's body, with all their in-edges from inside it.",
+        view.named(ref),
+    )
+
+
+def _regions_left(view: GraphView, nest: Nest) -> list[bool]:
+    """For every region, whether an edge leaves it."""
+    left = [False] * len(nest.regions)
+    for edge in view.definition.edges:
+        source, target = edge.source, edge.target
+        if isinstance(source, str) or isinstance(target, str) or source < 0 or edge.kind == "cap":
+            continue
+        region = nest.region_of[source]
+        while region != ROOT and target not in nest.regions[region].body:
+            left[region] = True
+            region = nest.regions[region].parent
+    return left
+
+
+def _without_exit(view: GraphView, region: Region) -> Finding:
+    body = [view.say(node) for node in sorted(region.body)]
+    back = view.definition.edges[region.back_edges[0]]
+    return Finding(
+        "loop-without-exit",
+        f"no edge leaves the loop of {listed(body)}, so it can only end at its cap",
+        f"Add the edge that leaves it, such as wf.edge({view.say(back.source)}, END, when=...), or say where to go at "
+        f"the cap: wf.loop({listed(body)}, on_cap=...).".replace(" and ", ", "),
+        view.named(*sorted(region.body)),
+    )
+
+
+def _several_entries(view: GraphView, region: Region) -> Finding:
+    entries = listed(view.say(node) for node in region.entries)
+    header = _title(view, region)
+    return Finding(
+        "several-entries",
+        f"the loop at {header} can be entered at {entries}; only edges to {header} start a new iteration",
+        f"If that is meant, say so: wf.loop({header}, header={header}). Else enter the loop at one node.",
+        view.named(*region.entries),
+        "warning",
+    )

@@ -1,0 +1,127 @@
+"""A resolved definition as the checks read it: edges by their ends, and the type each carries. Judges nothing.
+
+Lists by node end with END and then START, so that -2 and -1 are indexes as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from loomgraph.compile.nest import ROOT, Nest
+from loomgraph.compile.resolve import output_type
+from loomgraph.compile.types import Remaining
+from loomgraph.errors import Failure
+from loomgraph.graph.definition import Definition, EdgeDef
+from loomgraph.graph.refs import START_INDEX, Ref
+from loomgraph.graph.signature import EMPTY
+
+__all__ = ["GraphView", "groups_of", "listed"]
+
+
+class GraphView:
+    """Edges whose both ends are known, by source and by target, in declared order."""
+
+    __slots__ = ("back_of", "carried", "definition", "errors", "into", "names", "nest", "out", "param")
+
+    def __init__(self, definition: Definition, nest: Nest | None) -> None:
+        count = len(definition.nodes)
+        self.definition = definition
+        self.nest = nest
+        self.names = [*(node.name for node in definition.nodes), "END", "START"]
+        self.out: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
+        self.errors: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
+        self.into: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
+        for edge in definition.edges:
+            source, target = edge.source, edge.target
+            if isinstance(source, str) or isinstance(target, str):
+                continue
+            self.into[target].append(edge)
+            if edge.kind == "normal":
+                self.out[source].append(edge)
+            elif edge.kind == "error":
+                self.errors[source].append(edge)
+        self.back_of = [ROOT] * len(definition.edges)
+        for region in nest.regions if nest is not None else ():
+            for index in region.back_edges:
+                self.back_of[index] = region.index
+        self.param: dict[int, str | None] = {m.edge: m.param for join in definition.joins for m in join.members}
+        self.carried: list[Any] = [Any] * len(definition.edges)
+        for source in (*range(count), START_INDEX):
+            self._carry(source)
+
+    def output(self, ref: int) -> Any:
+        """What a node gives, START the run's input; Any where it does not say."""
+        if ref == START_INDEX:
+            return Any if self.definition.input is EMPTY else self.definition.input
+        return output_type(self.definition.nodes[ref])
+
+    def _carry(self, source: int) -> None:
+        carried = self.carried
+        for edge in self.errors[source]:
+            carried[edge.index] = Failure
+        out = self.out[source]
+        if not out:
+            return
+        given = self.output(source)
+        if all(edge.when is None for edge in out):
+            for edge in out:
+                carried[edge.index] = given
+            return
+        for edge in out:
+            if edge.when is None:
+                carried[edge.index] = given
+        for choice, group in groups_of(out).items():
+            left = Remaining(given)
+            for edge in sorted(group, key=lambda e: e.when is not None and e.when.kind == "otherwise"):
+                assert edge.when is not None
+                free = edge.when.kind in ("predicate", "otherwise")
+                carried[edge.index] = left.rest() if free else left.share(edge.when)
+                if choice is not None:
+                    left.drop(edge.when)
+            if choice is None:
+                self._carry_rest(group, left)
+
+    def _carry_rest(self, group: list[EdgeDef], left: Remaining) -> None:
+        """What OTHERWISE carries beside conditions that are tried independently."""
+        rest = [edge for edge in group if edge.when is not None and edge.when.kind == "otherwise"]
+        if rest:
+            for edge in group:
+                if edge.when is not None:
+                    left.drop(edge.when)
+            for edge in rest:
+                self.carried[edge.index] = left.rest()
+
+    def say(self, ref: Ref) -> str:
+        """A node's name in quotes; START and END bare, as they are written in code."""
+        return f"'{self.definition.name_of(ref)}'" if isinstance(ref, str) or ref >= 0 else self.definition.name_of(ref)
+
+    def say_edge(self, edge: EdgeDef) -> str:
+        """An edge as messages write it: `'a' -> 'b'`."""
+        return f"{self.say(edge.source)} -> {self.say(edge.target)}"
+
+    def named(self, *refs: Ref) -> tuple[str, ...]:
+        """The bare names, for a finding's `nodes`."""
+        return tuple(dict.fromkeys(self.definition.name_of(ref) for ref in refs))
+
+    def inside(self, ref: Ref, region: int) -> bool:
+        """Whether a node is in a loop, at any depth; START and END are in none."""
+        return self.nest is not None and ref in self.nest.regions[region].body
+
+
+def groups_of(edges: Iterable[EdgeDef]) -> dict[int | None, list[EdgeDef]]:
+    """Conditional edges by the route they belong to; None has those that are tried independently."""
+    groups: dict[int | None, list[EdgeDef]] = {}
+    for edge in edges:
+        if edge.when is not None:
+            groups.setdefault(edge.choice, []).append(edge)
+    return groups
+
+
+def listed(items: Iterable[str], limit: int = 5) -> str:
+    """`'a', 'b' and 3 more`."""
+    shown = list(items)
+    more = len(shown) - limit
+    if more > 1:
+        return f"{', '.join(shown[:limit])} and {more} more"
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
