@@ -1,4 +1,4 @@
-"""What users test with: contract checks for stores and models, fakes, drivers of interleavings and crashes. Planned.
+"""What users test with: the checks that any store must pass, a driver of interleavings, a driver of crashes.
 
-It will never be imported by the library itself.
+Checks for models and fakes of them are planned. The library itself never imports this package.
 """
