@@ -98,7 +98,10 @@ class _NodeEvent(_Event):
 
 
 class RunStarted(_Event):
-    """A run began: of which graph (name and fingerprint), with which input and first state; `taken` are the edges out of START."""
+    """A run began: of which graph (name and fingerprint), with which input and first state.
+
+    `taken` are the edges out of START.
+    """
 
     kind: Literal["RunStarted"] = "RunStarted"
     version: int = VERSION

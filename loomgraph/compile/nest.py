@@ -14,6 +14,7 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from loomgraph.graph.definition import Definition, EdgeDef, LoopDef
 from loomgraph.graph.refs import Ref
@@ -96,12 +97,15 @@ class Nest:
 
         header = region.header
         assert header is not None
-        graph: nx.DiGraph[int] = nx.DiGraph()
+        graph: nx.DiGraph[Ref] = nx.DiGraph()
         for edge in definition.edges:
             if edge.source in region.body and edge.target in region.body and edge.kind != "cap":
                 graph.add_edge(edge.source, edge.target)
-        ways = [nx.shortest_path(graph, header, definition.edges[e].source) for e in region.back_edges]
-        return list(min(ways, key=len))
+        ways: list[list[int]] = []
+        for e in region.back_edges:
+            way: Any = nx.shortest_path(graph, header, definition.edges[e].source)  # pyright: ignore[reportUnknownMemberType]
+            ways.append(way)
+        return min(ways, key=len)
 
 
 def find_nest(definition: Definition) -> Nest:
@@ -138,14 +142,14 @@ def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[Edg
         return []  # most graphs have no cycle, and need not wait 0.08 s for a graph library
     import networkx as nx
 
-    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph: nx.DiGraph[Ref] = nx.DiGraph()
     graph.add_edges_from((e.source, e.target) for e in edges)
     label: dict[Ref, int] = {}
     found: list[frozenset[int]] = []
     for component in nx.strongly_connected_components(graph):
         if len(component) > 1 or any(graph.has_edge(node, node) for node in component):
             label.update((node, len(found)) for node in component)
-            found.append(frozenset(component))
+            found.append(frozenset(cast(set[int], component)))
     internal: list[list[EdgeDef]] = [[] for _ in found]
     for edge in edges:
         of = label.get(edge.source)
@@ -215,12 +219,12 @@ def _settings(nest: Nest, definition: Definition) -> None:
         region.caps_given.update(cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None)
     landings = [edge for edge in definition.edges if edge.kind == "cap"]
     for position, loop in enumerate(loop for loop in definition.loops if loop.on_cap is not None):
-        region = nest.loop_of(loop)
-        if region is not None and position < len(landings):
-            region.cap_edge = landings[position].index
+        around = nest.loop_of(loop)
+        if around is not None and position < len(landings):
+            around.cap_edge = landings[position].index
     for loop in definition.loops:
-        region = nest.loop_of(loop)
-        if region is not None and loop.cap is not None:
-            region.caps_given.add(loop.cap)
+        around = nest.loop_of(loop)
+        if around is not None and loop.cap is not None:
+            around.caps_given.add(loop.cap)
     for region in nest.regions[1:]:
         region.cap = min(region.caps_given, default=DEFAULT_CAP)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -146,6 +145,6 @@ def _inferred_output(definition: Definition) -> Any:
     if not types or any(tp is Any for tp in types):
         return Any
     try:
-        return functools.reduce(operator.or_, types)
+        return functools.reduce(lambda a, b: a | b, types)
     except TypeError:  # string annotations and the like cannot be united
         return Any

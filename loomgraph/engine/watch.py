@@ -13,18 +13,19 @@ __all__ = ["watched"]
 
 
 @types.coroutine
-def watched(coroutine: Any, variables: Context, blocked: Callable[[], None]) -> Generator[Any, Any, Any]:
+def watched(awaited: Any, variables: Context, blocked: Callable[[], None]) -> Generator[Any, Any, Any]:
     """Await a coroutine with these context variables, calling `blocked` once if it suspends.
 
     Passes everything through, on any event loop. A plain function that passes for the async one it wraps may give
     any awaitable, or the value itself.
     """
-    if type(coroutine) is not CoroutineType:
-        if not inspect.isawaitable(coroutine):
-            return coroutine
-        coroutine = _awaited(coroutine)
+    coroutine: Any = awaited
+    if type(awaited) is not CoroutineType:
+        if not inspect.isawaitable(awaited):
+            return awaited
+        coroutine = _awaited(awaited)
     try:
-        signal = variables.run(coroutine.send, None)
+        signal: Any = variables.run(coroutine.send, None)
     except StopIteration as done:
         return done.value
     blocked()

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation
+from loomgraph.engine.facts import Entry
 from loomgraph.engine.fold import Fold, Past
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.scheduler import Scheduler
@@ -76,7 +77,7 @@ class Recorded:
         taken = tuple(body[4] or ())
         root = fold.open(compiled.plan, value, taken, initial_fields(compiled.plan, state))
         first = (compiled.definition.name, body[2], value, taken, state)
-        entries = [(self.events[0].time, RunStarted, None, first)]
+        entries: list[Entry] = [(self.events[0].time, RunStarted, None, first)]
         for stored in self.events[1:]:
             past = log.past(stored)
             if past[0] is RunSucceeded:
