@@ -24,7 +24,10 @@ def resolve(definition: Definition) -> tuple[Definition, list[Finding]]:
     table = {node.name: node.index for node in definition.nodes}
     lookup = _Lookup(table)
     edges = [
-        replace(e, source=lookup(e.source, "an edge"), target=lookup(e.target, "an edge")) for e in definition.edges
+        e  # copying it would cost more than everything else here
+        if isinstance(e.source, int) and isinstance(e.target, int)
+        else replace(e, source=lookup(e.source, "an edge"), target=lookup(e.target, "an edge"))
+        for e in definition.edges
     ]
     loops = tuple(
         LoopDef(

@@ -209,8 +209,8 @@ def _enum_values(tp: Any) -> list[Any]:
 
 def union(arms: list[Any]) -> Any:
     """The union of types; Never of none. Complete sets of enum members or of bools become the class again."""
-    if not arms:
-        return typing.Never
+    if len(arms) < 2:
+        return arms[0] if arms else typing.Never
     whole: list[Any] = []
     values: dict[Any, list[Any]] = {}
     for arm in arms:

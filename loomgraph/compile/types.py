@@ -41,6 +41,7 @@ __all__ = [
     "disjoint",
     "literal_label",
     "matches",
+    "may_be",
     "members",
     "narrow",
     "takes_whole",
@@ -255,10 +256,15 @@ def matches(member: Any, condition: Condition) -> tuple[Match, Any]:
     if value is not None:
         return ("all", member) if condition.matches(value[0]) else ("none", typing.Never)
     if condition.kind == "literal":
-        tp = literal(condition.subject)
-        fits = member is Any or _fits(type(condition.subject), member, False, ())
-        return ("some", tp) if fits else ("none", typing.Never)
+        fits = may_be(member, condition.subject)
+        return ("some", literal(condition.subject)) if fits else ("none", typing.Never)
     return _match_type(member, open_alias(condition.subject))
+
+
+def may_be(member: Any, value: Any) -> bool:
+    """Whether one value can be of a union member that is no literal, as its class tells."""
+    kind = value.__class__
+    return member is Any or member is kind or _fits(kind, member, False, ())
 
 
 def _match_type(member: Any, subject: Any) -> tuple[Match, Any]:
@@ -273,7 +279,7 @@ def _match_type(member: Any, subject: Any) -> tuple[Match, Any]:
     if member is Any:
         return "some", subject
     if typing.get_origin(subject) is Literal:
-        kept = [literal(v) for v in typing.get_args(subject) if _fits(type(v), member, False, ())]
+        kept = [literal(v) for v in typing.get_args(subject) if may_be(member, v)]
         return ("some", union(kept)) if kept else ("none", typing.Never)
     if _fits(member, subject, False, ()) and not _hides_any(member, subject):
         # int annotates bools too, and a condition on int does not take those

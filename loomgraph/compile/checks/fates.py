@@ -65,7 +65,7 @@ def _ambiguous(view: GraphView, target: int, param: str | None, a: EdgeDef, b: E
     else:
         members = f"[{view.say(a.source)}, {view.say(b.source)}]"
         remedy = (
-            f'For "all of these" write wf.join({members}, into={name}). For "one of these" make the branches exclusive '
+            f'For "all of these" write wf.join({members}, into={name}), which brings a list. For "one of these" make the branches exclusive '
             f"with when=."
         )
         if param is not None:
@@ -116,12 +116,16 @@ def _endless(view: GraphView, nest: Nest, region: int) -> Finding:
     loop = nest.regions[region]
     back = listed(view.say_edge(view.definition.edges[e]) for e in loop.back_edges)
     one = len(loop.back_edges) == 1
+    first = view.definition.edges[loop.back_edges[0]]
+    again = "give those edges a when= that may fail to match"
+    if one and first.when is None and first.join is None and first.kind == "normal":
+        again = f"wf.edge({view.say(first.source)}, {view.say(first.target)}, when=...)"
     return Finding(
         "endless-loop",
         f"the loop at {view.say(loop.header or 0)} never ends: in every iteration {back} "
         f"{'is' if one else 'or another of them is'} taken",
-        f"Give {'that edge' if one else 'those edges'} a when=, so that an iteration can end without; or say where to "
-        f"go at the cap, with on_cap=.",
+        f"Say when to go round again: {again}; or where to go at the cap: "
+        f"wf.loop({view.say(loop.header or 0)}, on_cap=...).",
         view.named(*sorted(loop.body)),
     )
 
@@ -129,6 +133,11 @@ def _endless(view: GraphView, nest: Nest, region: int) -> Finding:
 def _overtaken(view: GraphView, nest: Nest, region: int, leaving: EdgeDef, back: EdgeDef) -> Finding:
     header = view.say(nest.regions[region].header or 0)
     ways = ["make the two exclusive with when="]
+    plain = leaving.kind == back.kind == "normal" and leaving.when is None and leaving.join is None
+    if plain and leaving.source == back.source and back.choice is None and back.when is not None:
+        if back.when.kind != "otherwise":
+            written = f"wf.edge({view.say(leaving.source)}, {view.say(leaving.target)}, when=OTHERWISE)"
+            ways = [f"leave only when the other edge is not taken, {written}"]
     if leaving.kind == "normal" and leaving.join is None:
         ways.append('keep the latest value with wf.edge(..., exit="latest")')
     if isinstance(leaving.target, int) and leaving.target >= 0 and not view.out[leaving.target]:

@@ -163,7 +163,8 @@ def _by_name(view: GraphView, join: JoinDef, node: NodeDef) -> Iterator[Finding]
             continue
         param = params.get(name)
         if param is None:
-            if name not in bound:
+            # names bound by position come from one mistake, so they are told of once
+            if name not in bound and not (join.by_name and bound - params.keys()):
                 yield _unknown_param(view, join, node, name)
         elif not assignable(view.carried[edge.index], param.type):
             yield _member_type(

@@ -158,7 +158,7 @@ def _without_exit(view: GraphView, region: Region) -> Finding:
         "loop-without-exit",
         f"no edge leaves the loop of {listed(body)}, so it can only end at its cap",
         f"Add the edge that leaves it, such as wf.edge({view.say(back.source)}, END, when=...), or say where to go at "
-        f"the cap: wf.loop({listed(body)}, on_cap=...).".replace(" and ", ", "),
+        f"the cap: wf.loop({body[0]}, on_cap=...).",
         view.named(*sorted(region.body)),
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from loomgraph.compile.checks.view import GraphView, groups_of
 from loomgraph.compile.shapes import literal, literal_value, members
-from loomgraph.compile.types import coverage, disjoint, matches, takes_whole
+from loomgraph.compile.types import coverage, disjoint, matches, may_be, takes_whole
 from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import EdgeDef
 
@@ -107,14 +107,12 @@ def _subsets(items: list[int]) -> Iterator[tuple[int, ...]]:
 def _patterns(given: Any, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | None:
     """The sets of type and literal edges that one value can match, and whether one surely does; None: too many."""
     literals: dict[Any, list[int]] = {}
-    conditions: dict[Any, Condition] = {}
     tests: list[EdgeDef] = []
     for edge in fixed:
         assert edge.when is not None
         if edge.when.kind == "literal":
             key = (edge.when.subject.__class__, edge.when.subject)
             literals.setdefault(key, []).append(edge.index)
-            conditions[key] = edge.when
         else:
             tests.append(edge)
     found: dict[frozenset[int], bool] = {}
@@ -125,8 +123,8 @@ def _patterns(given: Any, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | 
             found[frozenset(taken)] = True
             continue
         for key, edges in literals.items():
-            if matches(member, conditions[key])[0] != "none":
-                found[frozenset([*edges, *_tests_of(literal(key[1]), tests)])] = True
+            if may_be(member, key[1]):
+                found[frozenset([*edges, *_tests_of(literal(key[1]), tests)] if tests else edges)] = True
         open_patterns = _open_patterns(member, tests)
         if open_patterns is None:
             return None

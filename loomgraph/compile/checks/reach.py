@@ -40,10 +40,9 @@ def reach_checks(view: GraphView) -> Iterator[Finding]:
 def _successors(view: GraphView) -> list[list[int]]:
     """The targets of every node's edges of any kind; the last entry is START's."""
     found: list[list[int]] = [[] for _ in view.names]
-    for edges in view.into:
-        for edge in edges:
-            if isinstance(edge.source, int) and isinstance(edge.target, int) and edge.target >= 0:
-                found[edge.source].append(edge.target)
+    for target in range(len(view.definition.nodes)):
+        for edge in view.into[target]:
+            found[int(edge.source)].append(target)
     return found
 
 

@@ -132,7 +132,7 @@ def _edge_type(view: GraphView, edge: EdgeDef, carried: Any, wanted: Any, takes:
         one = describe_type(refused[0])
         arms = listed(describe_type(arm) for arm in refused)
         remedy = (
-            f"{arms} has nowhere to go: add wf.edge({source}, ..., when={one}) and restrict this edge with when=; or "
+            f"{arms} {'has' if len(refused) == 1 else 'have'} nowhere to go: add wf.edge({source}, ..., when={one}) and restrict this edge with when=; or "
             f"let {target} take it."
         )
     else:

@@ -22,7 +22,7 @@ __all__ = ["GraphView", "groups_of", "listed"]
 class GraphView:
     """Edges whose both ends are known, by source and by target, in declared order."""
 
-    __slots__ = ("back_of", "carried", "definition", "errors", "into", "names", "nest", "out", "param")
+    __slots__ = ("_given", "back_of", "carried", "definition", "errors", "into", "names", "nest", "out", "param")
 
     def __init__(self, definition: Definition, nest: Nest | None) -> None:
         count = len(definition.nodes)
@@ -46,15 +46,21 @@ class GraphView:
             for index in region.back_edges:
                 self.back_of[index] = region.index
         self.param: dict[int, str | None] = {m.edge: m.param for join in definition.joins for m in join.members}
+        self._given: dict[int, Any] = {}
         self.carried: list[Any] = [Any] * len(definition.edges)
         for source in (*range(count), START_INDEX):
             self._carry(source)
 
     def output(self, ref: int) -> Any:
         """What a node gives, START the run's input; Any where it does not say."""
-        if ref == START_INDEX:
-            return Any if self.definition.input is EMPTY else self.definition.input
-        return output_type(self.definition.nodes[ref])
+        known = self._given.get(ref)
+        if known is None:
+            if ref == START_INDEX:
+                known = Any if self.definition.input is EMPTY else self.definition.input
+            else:
+                known = output_type(self.definition.nodes[ref])
+            self._given[ref] = known
+        return known
 
     def _carry(self, source: int) -> None:
         carried = self.carried
@@ -64,6 +70,9 @@ class GraphView:
         if not out:
             return
         given = self.output(source)
+        if len(out) == 1 and out[0].when is None:
+            carried[out[0].index] = given
+            return
         if all(edge.when is None for edge in out):
             for edge in out:
                 carried[edge.index] = given
