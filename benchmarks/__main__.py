@@ -17,12 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [workload for workload in WORKLOADS if workload.name in options.only]
     plan = [(workload, options.sizes or (workload.quick if options.quick else workload.sizes)) for workload in chosen]
     settings = Settings(options.rounds or (3 if options.quick else 5), options.budget, options.limit)
+    where = machine()
     cells, versions = measure(options.engines, plan, settings, lambda what: print(what, file=sys.stderr, flush=True))
     found = verdicts(cells)
-    head = f"{machine()}; medians of up to {settings.rounds} interleaved rounds; in brackets: times loomgraph's"
+    head = f"{where}; medians of up to {settings.rounds} interleaved rounds; in brackets: times loomgraph's"
     text = f"{head}\n\n{markdown(cells, options.engines, versions)}"
     if options.json:
-        print(as_json(cells, versions, found))
+        print(as_json(where, cells, versions, found))
     else:
         print(text)
         if options.check:

@@ -51,9 +51,10 @@ def _text(cell: Cell, ours: Cell | None, notes: dict[str, str]) -> str:
 
 
 def machine() -> str:
-    """The machine in general terms."""
+    """The machine in general terms, and how busy it was: with a load near the number of cores, figures are too high."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores, {python}"
+    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores, {python}, {load} before the run"
 
 
 def save(text: str) -> None:
@@ -69,10 +70,10 @@ def checks(verdicts: Sequence[Verdict]) -> str:
     return "".join(f"{'met   ' if v.met else 'MISSED'} {v.promise}: {v.measured}\n" for v in verdicts)
 
 
-def as_json(cells: Sequence[Cell], versions: dict[str, str], verdicts: Sequence[Verdict]) -> str:
+def as_json(where: str, cells: Sequence[Cell], versions: dict[str, str], verdicts: Sequence[Verdict]) -> str:
     """Everything that was measured, round by round."""
     out: dict[str, Any] = {
-        "machine": machine(),
+        "machine": where,
         "versions": versions,
         "cells": [
             {
