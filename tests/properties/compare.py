@@ -22,7 +22,7 @@ def assert_part(whole: Outcome, got: Outcome) -> None:
     for key, record in got.records.items():
         if record.status in ("succeeded", "handled", "failed"):
             assert key in whole.records, f"{key} ran, but does not run when nothing is cancelled"
-            expected, found = _shown(whole.records[key], True), _shown(record, True)
+            expected, found = _shown(whole.records[key], vague=True), _shown(record, vague=True)
             assert expected == found, f"{key}: {expected} when nothing is cancelled, but {found}"
     assert got.problems <= whole.problems, (whole.problems, got.problems)
     assert bool(got.problems) == bool(whole.problems), (whole.problems, got.problems)
@@ -32,8 +32,8 @@ def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
     left, right = _records(expected), _records(got)
     vague = {key for key, record in left.items() if record.error == "ScopeFailedError"}
     for key in sorted(left.keys() | right.keys()):
-        a = _shown(left[key], key in vague) if key in left else None
-        b = _shown(right[key], key in vague) if key in right else None
+        a = _shown(left[key], vague=key in vague) if key in left else None
+        b = _shown(right[key], vague=key in vague) if key in right else None
         if a != b:
             yield f"  {key}: {a}\n  {' ' * len(key)}  {b}"
     if expected.problems != got.problems:
@@ -63,7 +63,7 @@ def _under(key: str, outer: list[str]) -> bool:
     return any(key.startswith((f"{over}/", f"{over}[")) for over in outer)
 
 
-def _shown(record: Record, vague: bool) -> tuple[Any, ...]:
+def _shown(record: Record, *, vague: bool) -> tuple[Any, ...]:
     ran = record.status == "succeeded"
     error = None if vague else record.error
     return (record.status, plain(record.input) if ran else None, plain(record.output), error, record.taken)

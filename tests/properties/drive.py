@@ -18,6 +18,7 @@ from loomgraph.engine.scope import Scope, failure_of
 from loomgraph.errors import RunError
 from loomgraph.events import (
     Event,
+    IterationStarted,
     JoinDecided,
     LoopEnded,
     MapCompleted,
@@ -186,6 +187,8 @@ def _choices(facts: Iterable[tuple[Any, str, tuple[int, ...]]]) -> Choices:
             choices.cut[key] = "cancelled"
         elif kind is NodeSkipped:
             choices.cut[key] = "skipped"
+        elif kind is IterationStarted or kind is LoopEnded:
+            choices.passed.add(key)
     return choices
 
 

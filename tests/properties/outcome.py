@@ -60,11 +60,13 @@ class Problem:
 class Choices:
     """The declared exceptions to determinism, as recorded: the winners of each early join by its target's key at that
     time (one of back edges is decided an iteration early), those of
-    each map by its key, and which activations were skipped or cancelled (a decision may have cut them off)."""
+    each map by its key, and which activations were skipped or cancelled (a decision may have cut them
+    off), and the headers' keys of the iterations that ended a loop or began."""
 
     joins: dict[str, list[tuple[int, ...]]] = field(default_factory=dict[str, list[tuple[int, ...]]])
     maps: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     cut: dict[str, Status] = field(default_factory=dict[str, Status])
+    passed: set[str] = field(default_factory=set[str])
 
 
 @dataclass

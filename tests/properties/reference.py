@@ -186,8 +186,8 @@ class _Scope:
             key = self._key(region.header, vector, None)
             cuts = self.cuts
             after = self._pass(region, vector, inside, base)
-            if self.cuts > cuts and any(region.body <= found for found in self.feeders.values()):
-                return self._released(leaving, settled, after or base, {})  # a decision cut off the whole loop
+            if self.cuts > cuts and self._cut_off(region, vector):
+                return self._released(leaving, settled, after or base, {})
             if after is None:
                 return None
             base = after
@@ -455,6 +455,18 @@ class _Scope:
             return None
         bereft = frozenset(join for join, at in self.bereft if at == vector)
         return bind(self.definition, node, into, settled, winners, bereft)
+
+    def _cut_off(self, region: Region, vector: Vector) -> bool:
+        """Whether a decision of the early join that a whole loop feeds came in the middle of this iteration."""
+        following = (*vector[:-1], vector[-1] + 1)
+        if {self._key(region.header, v, None) for v in (vector, following)} & self.choices.passed:
+            return False
+        for join, found in self.feeders.items():
+            target = self.definition.name_of(self.definition.joins[join].target)
+            key = activation_key(self.path, target, vector[: self._depth(join)], None)
+            if region.body <= found and key in self.choices.joins:
+                return True
+        return False
 
     def _depth(self, join: int) -> int:
         target = self.definition.joins[join].target

@@ -28,6 +28,7 @@ from tests.properties.workflows import Spec, answer, build, parts
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 VALUES = st.integers(0, 20)
+LIMITS = st.sampled_from([None, None, 1, 2])
 ORDERS = st.lists(st.integers(0, 999), min_size=2, max_size=3, unique=True)
 
 
@@ -62,16 +63,18 @@ def expected(spec: Spec, graph: Graph[Any, Any], value: int, choices: Choices | 
     return interpret(graph.definition, value, oracle, choices)
 
 
-def run(backend: str, graph: Graph[Any, Any], gate: Gate, value: int, seed: int | None) -> Drive:
+def run(
+    backend: str, graph: Graph[Any, Any], gate: Gate, value: int, seed: int | None, limit: int | None = None
+) -> Drive:
     """One run in the order that the seed chooses, or (None) in the engine's own."""
 
     async def main() -> tuple[Any, RunError | None]:
         try:
             if seed is None:
                 gate.turnstile = None
-                return await graph.run(value, run_id="r", on_failure="drain"), None
+                return await graph.run(value, run_id="r", on_failure="drain", limit=limit), None
             gate.turnstile = turnstile = Turnstile(random.Random(seed).randrange)
-            return await turnstile.drive(lambda: graph.run(value, run_id="r", on_failure="drain")), None
+            return await turnstile.drive(lambda: graph.run(value, run_id="r", on_failure="drain", limit=limit)), None
         except RunError as error:
             return error.result, error
 
@@ -80,22 +83,22 @@ def run(backend: str, graph: Graph[Any, Any], gate: Gate, value: int, seed: int 
 
 
 @BACKENDS
-@examples(150)
-@given(specs(), VALUES, ORDERS)
-def test_any_interleaving_gives_the_outcome_of_the_reference(
-    backend: str, spec: Spec, value: int, seeds: list[int]
+@examples(80)
+@given(specs(), VALUES, ORDERS, LIMITS)
+def test_any_interleaving_within_any_limit_gives_the_outcome_of_the_reference(
+    backend: str, spec: Spec, value: int, seeds: list[int], limit: int | None
 ) -> None:
     gate = Gate()
     graph = compiled(spec, gate)
     whole = expected(spec, graph, value)
-    runs = [run(backend, graph, gate, value, seed) for seed in [None, *seeds]]
+    runs = [run(backend, graph, gate, value, None), *(run(backend, graph, gate, value, s, limit) for s in seeds)]
     for one in runs:
         assert_same(whole, one.outcome)
         assert sorted(one.said) == sorted(runs[0].said), "the events differ in more than their order and time"
 
 
 @BACKENDS
-@examples(100)
+@examples(80)
 @given(specs(early=True), VALUES, ORDERS)
 def test_early_joins_are_a_function_of_their_recorded_winners_on_the_real_engine(
     backend: str, spec: Spec, value: int, seeds: list[int]

@@ -62,7 +62,7 @@ def order(seed: int) -> Any:
     return partial(random.Random(seed).randrange, 0)
 
 
-@examples(800)
+@examples(500)
 @given(specs(), VALUES, ORDERS)
 def test_any_order_of_completions_gives_the_outcome_of_the_reference(spec: Spec, value: int, seeds: list[int]) -> None:
     graph, oracle = compiled(spec), oracle_of(spec)
@@ -72,7 +72,7 @@ def test_any_order_of_completions_gives_the_outcome_of_the_reference(spec: Spec,
         assert_same(expected, got.outcome)
 
 
-@examples(400)
+@examples(300)
 @given(specs(), VALUES, ORDERS)
 def test_any_order_of_completions_says_the_same_things_in_another_order(
     spec: Spec, value: int, seeds: list[int]
@@ -83,7 +83,7 @@ def test_any_order_of_completions_says_the_same_things_in_another_order(
         assert other == first
 
 
-@examples(400)
+@examples(300)
 @given(specs(early=True), VALUES, ORDERS)
 def test_early_joins_are_a_function_of_their_recorded_winners(spec: Spec, value: int, seeds: list[int]) -> None:
     graph, oracle = compiled(spec), oracle_of(spec)
@@ -93,7 +93,7 @@ def test_early_joins_are_a_function_of_their_recorded_winners(spec: Spec, value:
         assert_same(expected, got.outcome, early=True)
 
 
-@examples(400)
+@examples(300)
 @given(specs(), VALUES, ORDERS)
 def test_what_finishes_before_a_failure_ends_the_run_is_part_of_the_outcome(
     spec: Spec, value: int, seeds: list[int]
@@ -102,7 +102,8 @@ def test_what_finishes_before_a_failure_ends_the_run_is_part_of_the_outcome(
     whole = interpret(graph.definition, value, oracle)
     for seed in seeds:
         got = drive(graph, value, oracle, order(seed), "cancel")
-        if whole.problems:
+        # a nested graph that failed was cancelled like a run, even if its failure was handled outside
+        if whole.problems or any(record.error == "ScopeFailedError" for record in whole.records.values()):
             assert_part(whole, got.outcome)
         else:
             assert_same(whole, got.outcome)

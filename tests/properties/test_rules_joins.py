@@ -216,6 +216,35 @@ async def test_a_decision_inside_a_loop_cuts_off_this_iteration_only() -> None:
     assert keys(result, status="cancelled") == ["patient#0", "patient#1", "eager#2", "eager#3"]
 
 
+async def test_a_member_from_outside_a_loop_that_comes_too_late_for_its_iteration_is_ignored() -> None:
+    second, late_done = anyio.Event(), anyio.Event()
+    wf = Workflow("late", input=int, output=int)
+
+    @wf.node
+    async def late(value: int) -> int:
+        await second.wait()
+        late_done.set()
+        return 100
+
+    @wf.node
+    async def head(value: int) -> int:
+        if value == 1:
+            second.set()
+            await late_done.wait()
+            for _ in range(20):  # long enough for the late result to reach the join
+                await anyio.lowlevel.checkpoint()
+        return value + 1
+
+    wf.edge(START, late)
+    wf.edge(START, head)
+    wf.join([head, late], into=(goal := wf.node(same, name="goal")), wait="first")
+    wf.edge(goal, head, when=lambda value: value < 2)
+    wf.edge(goal, END, when=OTHERWISE)
+    result = await wf.compile().run(0)
+    assert [a.input for a in result.node("goal")] == [1, 2]
+    assert result.output == 2
+
+
 # ---------------------------------------------------------------------- maps
 
 
