@@ -65,8 +65,8 @@ def _ambiguous(view: GraphView, target: int, param: str | None, a: EdgeDef, b: E
     else:
         members = f"[{view.say(a.source)}, {view.say(b.source)}]"
         remedy = (
-            f'For "all of these" write wf.join({members}, into={name}), which brings a list. For "one of these" make the branches exclusive '
-            f"with when=."
+            f'For "all of these" write wf.join({members}, into={name}), which brings a list. '
+            f'For "one of these" make the branches exclusive with when=.'
         )
         if param is not None:
             remedy = "Make the two branches exclusive with when=, or bind them to different parameters."
@@ -134,10 +134,10 @@ def _overtaken(view: GraphView, nest: Nest, region: int, leaving: EdgeDef, back:
     header = view.say(nest.regions[region].header or 0)
     ways = ["make the two exclusive with when="]
     plain = leaving.kind == back.kind == "normal" and leaving.when is None and leaving.join is None
-    if plain and leaving.source == back.source and back.choice is None and back.when is not None:
-        if back.when.kind != "otherwise":
-            written = f"wf.edge({view.say(leaving.source)}, {view.say(leaving.target)}, when=OTHERWISE)"
-            ways = [f"leave only when the other edge is not taken, {written}"]
+    alone = back.choice is None and back.when is not None and back.when.kind != "otherwise"
+    if plain and alone and leaving.source == back.source:
+        written = f"wf.edge({view.say(leaving.source)}, {view.say(leaving.target)}, when=OTHERWISE)"
+        ways = [f"leave only when the other edge is not taken, {written}"]
     if leaving.kind == "normal" and leaving.join is None:
         ways.append('keep the latest value with wf.edge(..., exit="latest")')
     if isinstance(leaving.target, int) and leaving.target >= 0 and not view.out[leaving.target]:

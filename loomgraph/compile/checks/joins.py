@@ -177,7 +177,7 @@ def _by_name(view: GraphView, join: JoinDef, node: NodeDef) -> Iterator[Finding]
         yield Finding(
             "join-misses-parameter",
             f"the join into '{node.name}' does not give {lacking}, which it needs",
-            f"Add a member for it, \"{missing[0].name}\": ..., or give the parameter a default.",
+            f'Add a member for it, "{missing[0].name}": ..., or give the parameter a default.',
             view.named(node.index),
         )
     if isinstance(join.wait, Quorum) and join.wait.k < len(join.members):
@@ -215,5 +215,3 @@ def _quorum_by_name(view: GraphView, join: JoinDef, node: NodeDef, params: dict[
             f"{describe_type(params[needed[0]].type)} | None.",
             view.named(node.index),
         )
-
-

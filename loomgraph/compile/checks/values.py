@@ -73,6 +73,8 @@ def _identifier(name: str) -> str:
 
 def mismatch(view: GraphView, edge: EdgeDef, carried: Any, target: int) -> Finding | None:
     """Why one value of type `carried` cannot go into a node as it is, or into END; None if it can."""
+    if isinstance(edge.source, int) and edge.source >= 0 and view.definition.nodes[edge.source].signature.problems:
+        return None  # it cannot be a node, and what it would give changes when that is mended
     if target == END_INDEX:
         wanted = view.definition.output
         if wanted is EMPTY or assignable(carried, wanted):
@@ -132,8 +134,8 @@ def _edge_type(view: GraphView, edge: EdgeDef, carried: Any, wanted: Any, takes:
         one = describe_type(refused[0])
         arms = listed(describe_type(arm) for arm in refused)
         remedy = (
-            f"{arms} {'has' if len(refused) == 1 else 'have'} nowhere to go: add wf.edge({source}, ..., when={one}) and restrict this edge with when=; or "
-            f"let {target} take it."
+            f"{arms} {'has' if len(refused) == 1 else 'have'} nowhere to go: add wf.edge({source}, ..., when={one}) "
+            f"and restrict this edge with when=; or let {target} take {'it' if len(refused) == 1 else 'them'}."
         )
     else:
         take = f"let {target} take {describe_type(carried)}"
