@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -27,13 +28,16 @@ _BRANCHES = (
     ast.Assert,
 )
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# Before Python 3.13 two threads that parse at once may get "AST constructor recursion depth mismatch" (a SystemError),
+# and warnings.catch_warnings is never safe in several threads. Files are read and checked side by side all the same.
+_PARSING = threading.Lock()
 
 
 def check_python(source: PythonText) -> Details:
     """The functions, imports and problems of a module; a syntax error is a problem, not a failure."""
     name = source.file.name
     try:
-        with warnings.catch_warnings():
+        with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in somebody's string is not this program's warning
             tree = ast.parse(source.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

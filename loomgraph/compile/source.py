@@ -11,6 +11,7 @@ import functools
 import io
 import linecache
 import textwrap
+import threading
 import tokenize
 from types import CodeType
 from typing import TypeAlias
@@ -18,6 +19,8 @@ from typing import TypeAlias
 __all__ = ["code_text", "normalised"]
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+# before Python 3.13 two threads that parse at once may get a SystemError, "AST constructor recursion depth mismatch"
+_PARSING = threading.Lock()
 
 
 def code_text(code: CodeType) -> str | None:
@@ -48,7 +51,9 @@ def _code_text(code: CodeType) -> str | None:
 def _functions(filename: str, count: int, digest: int) -> dict[int, list[_Function]]:
     """All functions of a file by the line their code object starts at: that of the first decorator."""
     table: dict[int, list[_Function]] = {}
-    for node in ast.walk(ast.parse("".join(linecache.getlines(filename)))):
+    with _PARSING:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             first = node.lineno
             if not isinstance(node, ast.Lambda) and node.decorator_list:
