@@ -5,17 +5,19 @@ The daily names. Everything else is a module away; nothing here loads a graph li
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loomgraph.errors import CompileError, Failure, Finding, LoomgraphError, NodeFailedError, RunError
 from loomgraph.graph.context import Context
 from loomgraph.graph.policy import Cache, Quorum, Retry
 from loomgraph.graph.refs import END, OTHERWISE, START
 from loomgraph.runtime.graph import Graph
-from loomgraph.runtime.handle import RunHandle
 from loomgraph.runtime.plugs import offer
-from loomgraph.runtime.result import ActivationRecord, RunResult
 from loomgraph.runtime.workflow import Workflow
+
+if TYPE_CHECKING:  # loaded when first asked for: they bring the engine with them
+    from loomgraph.runtime.handle import RunHandle
+    from loomgraph.runtime.result import ActivationRecord, RunResult
 
 __all__ = [
     "END",
@@ -40,6 +42,21 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_LATE = {
+    "ActivationRecord": "loomgraph.runtime.result",
+    "RunHandle": "loomgraph.runtime.handle",
+    "RunResult": "loomgraph.runtime.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'loomgraph' has no attribute {name!r}")
+    from importlib import import_module
+
+    globals()[name] = found = getattr(import_module(_LATE[name]), name)
+    return found
 
 
 def _mermaid(definition: Any, nest: Any, run: Any, **options: Any) -> str:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Generic, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 import anyio
 from typing_extensions import TypeVar
 
-from loomgraph.compile.compiled import CompiledGraph
-from loomgraph.compile.nest import Nest
 from loomgraph.errors import DefinitionError, Finding
 from loomgraph.graph.definition import Definition
 from loomgraph.graph.signature import describe_type
-from loomgraph.runtime.handle import RunHandle
-from loomgraph.runtime.options import ResumeKeywords, RunKeywords, RunOptions
 from loomgraph.runtime.plugs import plug
-from loomgraph.runtime.recorded import OnChange, load
-from loomgraph.runtime.result import RunResult
-from loomgraph.runtime.run import Run
-from loomgraph.store.opening import open_store, opened
-from loomgraph.store.protocol import Store
+
+if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, and a graph may only be drawn
+    from loomgraph.compile.compiled import CompiledGraph
+    from loomgraph.compile.nest import Nest
+    from loomgraph.runtime.handle import RunHandle
+    from loomgraph.runtime.options import ResumeKeywords, RunKeywords
+    from loomgraph.runtime.recorded import OnChange
+    from loomgraph.runtime.result import RunResult
+    from loomgraph.store.protocol import Store
 
 __all__ = ["Graph"]
 
@@ -96,6 +96,10 @@ class Graph(Generic[InT, OutT]):
         on, and `resume` goes on with the run after a crash. Raises InputRefusedError before anything ran,
         RunExistsError if the store has a run of that id, else the RunError that says why there is no result.
         """
+        from loomgraph.runtime.options import RunOptions
+        from loomgraph.runtime.run import Run
+        from loomgraph.store.opening import opened
+
         async with opened(store) as kept:
             return await Run(self._compiled, value, RunOptions(**options), kept).execute()
 
@@ -110,6 +114,11 @@ class Graph(Generic[InT, OutT]):
         self, value: InT = _NOTHING, *, store: Store | str | None = None, **options: Unpack[RunKeywords]
     ) -> RunHandle[OutT]:
         """A run in the background: `async with graph.start(value) as run:`. Options and errors are those of `run`."""
+        from loomgraph.runtime.handle import RunHandle
+        from loomgraph.runtime.options import RunOptions
+        from loomgraph.runtime.run import Run
+        from loomgraph.store.opening import open_store
+
         given = None if store is None else open_store(store)
         run = Run(self._compiled, value, RunOptions(**options), given)
         return RunHandle(run, given if isinstance(store, str) else None)
@@ -129,6 +138,11 @@ class Graph(Generic[InT, OutT]):
         another process owns the run, GraphChangedError if the log does not fit this graph (`on_change="compatible"`
         lets nodes that ran have other code), and what `run` raises.
         """
+        from loomgraph.runtime.options import RunOptions
+        from loomgraph.runtime.recorded import load
+        from loomgraph.runtime.run import Run
+        from loomgraph.store.opening import opened
+
         async with opened(store) as kept:
             assert kept is not None
             recorded = await load(kept, run_id, self._compiled, on_change)

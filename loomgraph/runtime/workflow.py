@@ -7,7 +7,6 @@ from typing import Any, Generic, overload
 
 from typing_extensions import TypeVar
 
-from loomgraph.compile.compiled import check_definition, compile_definition
 from loomgraph.errors import Finding
 from loomgraph.graph.builder import Builder
 from loomgraph.graph.definition import OnFailure
@@ -93,10 +92,14 @@ class Workflow(Builder, Generic[InT, OutT]):
 
     def compile(self) -> Graph[InT, OutT]:
         """The checked, frozen graph. Raises CompileError with every finding at once, each with its remedy."""
+        from loomgraph.compile.compiled import compile_definition
+
         return Graph(compile_definition(self.define()))
 
     def check(self) -> list[Finding]:
         """Every finding, errors first and warnings too; raises nothing."""
+        from loomgraph.compile.compiled import check_definition
+
         return check_definition(self.define())
 
     def to_mermaid(self, run: Any = None, **options: Any) -> str:
