@@ -210,6 +210,8 @@ class Builder:
     ) -> Node[..., Any]:
         if isinstance(body, Node):
             raise DefinitionError(f"{body!r} is a node already; to run its code twice, use wf.node({body.name}.fn).")
+        if name == "":
+            raise DefinitionError("a node's name cannot be empty; leave name= out to use the function's.")
         made: Body
         if isinstance(body, Embeddable) and not isinstance(body, type):
             graph = body.__loomgraph_embed__()
@@ -332,11 +334,15 @@ class Builder:
             pairs.extend((None, member) for member in members)
         if not pairs:
             raise DefinitionError("join needs at least one member: wf.join([a, b], into=c).")
-        target, index = self._ref(into, "join(into=)"), len(self._joins)
+        target, index, edges = self._ref(into, "join(into=)"), len(self._joins), len(self._edges)
         placed: list[JoinMember] = []
-        for slot, member in pairs:
-            node, when = (member.node, member.when) if isinstance(member, Branch) else (member, None)
-            placed.append(JoinMember(self._edge(node, into, when=when, join=index), slot))
+        try:
+            for slot, member in pairs:
+                node, when = (member.node, member.when) if isinstance(member, Branch) else (member, None)
+                placed.append(JoinMember(self._edge(node, into, when=when, join=index), slot))
+        except DefinitionError:
+            del self._edges[edges:]  # a refused call in a notebook is followed by the right one
+            raise
         self._joins.append(JoinDef(index, target, tuple(placed), wait, not isinstance(members, Mapping)))
 
     def map(
