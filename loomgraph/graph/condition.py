@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import typing_extensions
+
 from loomgraph.graph.refs import ALWAYS, OTHERWISE
 from loomgraph.graph.signature import describe_type
 
@@ -61,7 +63,7 @@ def condition(when: object, label: str | None = None) -> Condition | None:
 
 
 def _is_instance(value: object, tp: Any) -> bool:
-    if isinstance(tp, type) and typing.get_origin(tp) is None:
+    if isinstance(tp, type) and typing.get_origin(tp) is None and not typing_extensions.is_typeddict(tp):
         # bool is an int to Python, but not to somebody who routes by type
         return isinstance(value, tp) and not (tp is int and isinstance(value, bool))
     origin = typing.get_origin(tp)
@@ -81,9 +83,11 @@ def _is_instance(value: object, tp: Any) -> bool:
 @functools.lru_cache(maxsize=512)
 def _adapter(tp: Any) -> Any:
     """What checks a generic such as list[int]; building one takes far longer than using it."""
-    from pydantic import TypeAdapter
+    from pydantic import ConfigDict, TypeAdapter
 
-    return TypeAdapter(tp)
+    if typing_extensions.is_typeddict(tp):
+        return TypeAdapter(tp)  # pydantic refuses a config for these
+    return TypeAdapter(tp, config=ConfigDict(arbitrary_types_allowed=True))
 
 
 def _predicate_label(predicate: Callable[..., Any]) -> str:

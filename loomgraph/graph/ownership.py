@@ -43,36 +43,46 @@ def own(value: T) -> T:
     try:
         return cast(T, _copy(value, kind))
     except RecursionError:  # something that contains itself, which deepcopy's memo knows how to follow
+        return cast(T, _deep(value))
+
+
+def _own(value: Any) -> Any:
+    """`own`, inside a value: running out of stack is for the outermost call to mend, as only it has the stack."""
+    kind = type(value)
+    return value if kind in _ATOMS else _copy(value, kind)
+
+
+def _deep(value: Any) -> Any:
+    try:
         return copy.deepcopy(value)
+    except Exception as error:
+        raise CopyRefusedError(value, str(error) or type(error).__name__) from error
 
 
 def _copy_model(value: BaseModel) -> BaseModel:
     """What `deepcopy` makes of a model, several times faster: conversations are lists of these."""
     copied = type(value).__new__(type(value))
-    fields = {name: item if type(item) in _ATOMS else own(item) for name, item in value.__dict__.items()}
+    fields = {name: item if type(item) in _ATOMS else _own(item) for name, item in value.__dict__.items()}
     object.__setattr__(copied, "__dict__", fields)
-    object.__setattr__(copied, "__pydantic_extra__", own(value.__pydantic_extra__))
+    object.__setattr__(copied, "__pydantic_extra__", _own(value.__pydantic_extra__))
     object.__setattr__(copied, "__pydantic_fields_set__", set(value.__pydantic_fields_set__))
-    object.__setattr__(copied, "__pydantic_private__", value.__pydantic_private__)
+    object.__setattr__(copied, "__pydantic_private__", _own(value.__pydantic_private__))
     return copied
 
 
 def _copy(value: Any, kind: Any) -> Any:
     copied: Any
     if kind is list:
-        copied = [item if type(item) in _ATOMS else own(item) for item in value]
+        copied = [item if type(item) in _ATOMS else _own(item) for item in value]
         return copied
     if kind is dict:
-        copied = {own(key): own(item) for key, item in value.items()}
+        copied = {_own(key): _own(item) for key, item in value.items()}
         return copied
     if kind is tuple:
-        copied = tuple(own(item) for item in value)
+        copied = tuple(_own(item) for item in value)
         return copied
     if isinstance(value, (enum.Enum, PurePath)):
         return value
     if isinstance(value, BaseModel) and kind.__deepcopy__ is BaseModel.__deepcopy__ and not value.__pydantic_private__:
         return _copy_model(value)
-    try:
-        return copy.deepcopy(value)
-    except Exception as error:
-        raise CopyRefusedError(value, str(error) or type(error).__name__) from error
+    return _deep(value)

@@ -143,3 +143,5 @@ class MapSpec:
             raise DefinitionError(f"map(limit={self.limit}) would run no item; use at least 1, or leave it out.")
         if self.on_error not in ("fail", "collect", "skip"):
             raise DefinitionError(f"map(on_error={self.on_error!r}) is unknown; use 'fail', 'collect' or 'skip'.")
+        if self.wait not in ("all", "first") and not isinstance(self.wait, Quorum):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(f"map(wait={self.wait!r}) is unknown; use 'all', 'first' or Quorum(k).")
