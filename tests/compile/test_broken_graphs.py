@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from loomgraph import END, OTHERWISE, START, CompileError, Quorum, Workflow
+from loomgraph.errors import DefinitionError
 
 
 @dataclass
@@ -453,3 +454,11 @@ def test_several_findings_are_all_in_one_error() -> None:
         "'merge' needs several values, but it has no parameter 'shout'\n"
         "    -> Say which is which: wf.join({\"first\": 'shout', \"second\": 'count'}, into='merge')."
     )
+
+
+def test_a_join_that_was_refused_leaves_nothing_behind() -> None:
+    wf = workflow()
+    wf.chain(START, draft, END)
+    with pytest.raises(DefinitionError):
+        wf.join([draft, END], into=shout)
+    assert [edge.join for edge in wf.define().edges] == [None, None]
