@@ -80,7 +80,7 @@ def test_a_process_with_another_hash_seed_finds_the_same(seed: str, tmp_path: Pa
         ("    return n + 1", "    return n + 1   "),
         (
             "@wf.node\nasync def first",
-            "@wf.node(retry=Retry(2), timeout=3, limit=4, tags=['a'], cache=True)\nasync def first",
+            "@wf.node(retry=Retry(2), timeout=3, limit=4, cache=True)\nasync def first",
         ),
         ("when=lambda n: n < 3)", "when=lambda n: n < 3, cap=7)"),
         ("wf.edge(second, END)", "wf.edge(second, END)\nwf.loop(first, cap=9)"),
