@@ -74,10 +74,10 @@ def _is_instance(value: object, tp: Any) -> bool:
     if origin is typing.Annotated:
         return _is_instance(value, typing.get_args(tp)[0])
     try:
-        _adapter(tp).validate_python(value, strict=True)
+        read = _adapter(tp).validate_python(value, strict=True)
     except ValueError:
         return False
-    return True
+    return bool(read == value)  # a dict that could become a model is not one
 
 
 @functools.lru_cache(maxsize=512)

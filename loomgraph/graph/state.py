@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import operator
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -27,6 +29,8 @@ class StateSpec:
     model: type[BaseModel]
     adapters: Mapping[str, TypeAdapter[Any]]
     reducers: Mapping[str, Reducer]
+    # fields of which the sum of two right values is right, so that adding to a long list costs the addition
+    additive: frozenset[str]
 
     @classmethod
     def of(cls, model: Any) -> StateSpec:
@@ -35,6 +39,7 @@ class StateSpec:
             raise DefinitionError(f"state= takes a pydantic model class, not {model!r}. Derive it from BaseModel.")
         adapters: dict[str, TypeAdapter[Any]] = {}
         reducers: dict[str, Reducer] = {}
+        additive: set[str] = set()
         for name, info in model.model_fields.items():
             annotation: Any = info.annotation
             adapters[name] = TypeAdapter(annotation)
@@ -44,7 +49,9 @@ class StateSpec:
                 raise DefinitionError(f"state field '{name}' of {model.__name__} has {len(found)} reducers; keep one.")
             if found:
                 reducers[name] = cast(Reducer, found[0])
-        return cls(model, adapters, reducers)
+            if found == [operator.add] and len(info.metadata) == 1 and typing.get_origin(annotation) is list:
+                additive.add(name)
+        return cls(model, adapters, reducers, frozenset(additive))
 
     def missing(self) -> tuple[str, ...]:
         """The fields without a default: a run of this workflow must be given its state."""
@@ -87,6 +94,10 @@ class StateSpec:
                 reducer = self.reducers.get(field)
                 if reducer is None:
                     fields[field] = value
+                    continue
+                if field in self.additive:
+                    self.check_type(node, field, value)
+                    fields[field] = fields[field] + own(value)
                     continue
                 try:
                     # reducers such as list.extend-and-return would otherwise change the ancestors' state

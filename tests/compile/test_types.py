@@ -148,7 +148,6 @@ def test_what_no_condition_takes_is_named(source: Any, tests: list[Any], missed:
         (Named, [Person()], [1]),
         (Any, [1, None, object()], []),
     ],
-    ids=str,
 )
 def test_a_value_of_the_type_passes_and_another_gets_a_reason(tp: Any, right: list[Any], wrong: list[Any]) -> None:
     check = validator(tp)

@@ -66,7 +66,7 @@ class Movie(TypedDict):
         (list[int], [[], [1]], [["1"], [True], (1,), 1]),
         (dict[str, int], [{}, {"a": 1}], [{"a": "1"}, {1: 1}]),
         (tuple[int, str], [(1, "a")], [[1, "a"], ("a", 1), (1,)]),
-        (list[Dog], [[Dog()]], [[Animal()]]),
+        (list[Dog], [[Dog()]], [[Animal()], [{"name": "a"}]]),
         (list[Plain], [[Plain()], []], [[1]]),
         (list[int] | None, [None, [1]], [["1"]]),
         (Movie, [{"title": "a"}], [{"title": 1}, {}, "a"]),
