@@ -88,11 +88,16 @@ def _unmet(view: GraphView, nest: Nest, unmet: Unmet) -> Finding:
     region = nest.region_of[join.target]
     param = next(p for p in node.signature.params if p.name == unmet.params[0])
     shown = listed(f"'{name}'" for name in unmet.params)
-    if region != ROOT and others and not any(view.inside(edge.source, region) for edge in lacking):
+    outside = [edge for edge in lacking if not view.inside(edge.source, region)]
+    sources = [view.definition.edges[m.edge].source for m in join.members]
+    if region != ROOT and outside and any(view.inside(source, region) for source in sources):
+        given = listed(f"'{name}'" for name in dict.fromkeys(view.param[edge.index] or "" for edge in outside))
+        one = len(outside) == 1
         what = (
-            f"the join into '{node.name}' needs {shown} in every iteration of the loop at "
-            f"{view.say(nest.regions[region].header or 0)}, but {listed(view.say(edge.source) for edge in lacking)} is "
-            f"outside the loop and gives it in the first iteration only"
+            f"the join into '{node.name}' needs {given} in every iteration of the loop at "
+            f"{view.say(nest.regions[region].header or 0)}, but {listed(view.say(edge.source) for edge in outside)} "
+            f"{'is outside the loop and gives it' if one else 'are outside the loop and give it'} in the first "
+            f"iteration only"
         )
         remedy = "Carry it along in the value that goes round the loop, or keep it in the workflow's state."
     else:

@@ -147,14 +147,15 @@ class Flow:
             if edge.join is not None:
                 joins.setdefault(edge.join, []).append(edge)
         for index, members in joins.items():
-            inside = [edge for edge in members if self.view.inside(edge.source, around)]
-            if inside:
-                self._join(node, index, [(self._seen(e.index, around), e.index) for e in inside], around)
-                given = {self.view.param[edge.index] for edge in inside}
+            inside = [(self._seen(e.index, around), e.index) for e in members if self.view.inside(e.source, around)]
+            if len(inside) == len(members):
+                self._join(node, index, inside, around)
+            elif inside:
+                # the two sides are never there together after the first iteration, and need not be in it
+                params = dict.fromkeys(p for edge in members if (p := self.view.param[edge.index]) is not None)
                 required = self.required(self.view.definition.joins[index])
-                lacking = dict.fromkeys(p for edge in members if (p := self.view.param[edge.index]) is not None)
-                unmet = tuple(param for param in lacking if param in required and param not in given)
-                if unmet:
+                unmet = tuple(param for param in params if param in required)
+                if unmet and len(params) > 1:
                     self.unmet.append(Unmet(index, unmet))
 
     def _unknown(self, region: int) -> Guard:
@@ -187,6 +188,7 @@ class Flow:
         """The guard of a node from its alternatives: plain edges, and each join as one."""
         if len(edges) == 1:
             return self._seen(edges[0].index, level)
+        told = len(self.ambiguous)
         alternatives: list[Item] = []
         joins: dict[int, list[Item]] = {}
         for edge in edges:
@@ -197,7 +199,6 @@ class Flow:
                 joins.setdefault(edge.join, []).append(item)
         for index, members in joins.items():
             alternatives.append((self._join(target, index, members, level), members[0][1]))
-        told = len(self.ambiguous)
         guard = self._merger.union(alternatives, level, self._clash(target, None))
         # one finding is enough: what follows from it is not told again further down
         return guard if len(self.ambiguous) == told else self._unknown(level)
@@ -221,6 +222,7 @@ class Flow:
                 unmet.append(param)
         if unmet:
             self.unmet.append(Unmet(index, tuple(unmet)))
+            return self._unknown(level)
         return whole
 
     # ------------------------------------------------------------------ loops
