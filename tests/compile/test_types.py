@@ -81,7 +81,6 @@ class Person:
         (Movie, dict[str, Any], True),
         (dict[str, str], Movie, False),
     ],
-    ids=str,
 )
 def test_a_type_fits_where_all_its_values_do(source: Any, target: Any, fits: bool) -> None:
     assert assignable(source, target) is fits

@@ -71,7 +71,6 @@ class Movie(TypedDict):
         (list[int] | None, [None, [1]], [["1"]]),
         (Movie, [{"title": "a"}], [{"title": 1}, {}, "a"]),
     ],
-    ids=str,
 )
 def test_a_type_takes_its_instances_and_converts_nothing(when: Any, takes: list[Any], leaves: list[Any]) -> None:
     made = condition(when)
