@@ -111,14 +111,24 @@ async def test_a_value_of_the_wrong_type_is_an_error_that_names_node_and_field()
 
 async def test_a_reducer_that_refuses_is_an_error_of_the_node_that_wrote() -> None:
     async def writes_wrongly(value: int, ctx: Context[State]) -> int:
-        ctx.update(log="not a list")
+        ctx.update(total="not a number")
         return value
 
-    with pytest.raises(NodeFailedError, match="the reducer of state field 'log' raised TypeError") as caught:
+    with pytest.raises(NodeFailedError, match="the reducer of state field 'total' raised TypeError") as caught:
         await chain(writes_wrongly, state=State).run(1)
     assert isinstance(caught.value.__cause__, ReducerError)
     assert isinstance(caught.value.__cause__.__cause__, TypeError)
     assert caught.value.node == "writes_wrongly"
+
+
+async def test_a_list_that_grows_takes_lists_of_its_type_only() -> None:
+    async def writes_wrongly(value: int, ctx: Context[State]) -> int:
+        ctx.update(log=[value])
+        return value
+
+    with pytest.raises(NodeFailedError, match="node 'writes_wrongly' wrote \\[1\\] to state field 'log'") as caught:
+        await chain(writes_wrongly, state=State).run(1)
+    assert isinstance(caught.value.__cause__, StateTypeError)
 
 
 async def test_an_assignment_to_the_state_one_reads_changes_nothing() -> None:
