@@ -84,6 +84,9 @@ def bind(
             found.append((name, _joined(definition, node, join, taken, settled, winners.get(join.index))))
         elif early_need(join) and join.index in bereft:
             found.append((name, QuorumError(name, early_need(join), 0, len(members))))
+    unmet = [value for _, value in found if isinstance(value, QuorumError)]
+    if unmet:
+        return Broken(unmet[0], history)
     if len(found) > 1:
         return Broken(AmbiguousInputError(name, [source for source, _ in found]), history)
     if not found:

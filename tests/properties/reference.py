@@ -9,13 +9,12 @@ The loop nest is given. A definition without errors is assumed.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
 
-from loomgraph.compile.nest import ROOT, Nest, Region, find_nest
+from loomgraph.compile.nest import ROOT, Region
 from loomgraph.errors import Failure, MapInputError, NoRouteError
 from loomgraph.events import activation_key, escape
 from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, NodeDef
@@ -23,6 +22,7 @@ from loomgraph.graph.refs import END_INDEX
 from tests.properties.bind import Binding, Bound, Broken, Nothing, admits_none, bind, early_need, feeders_of
 from tests.properties.history import History, Write, conflict, fold
 from tests.properties.outcome import Answer, Call, Choices, Oracle, Outcome, Problem, Record
+from tests.properties.shape import Shape
 
 __all__ = ["ScopeFailedError", "interpret"]
 
@@ -71,76 +71,14 @@ class _Scope:
         self, definition: Definition, path: str, oracle: Oracle, choices: Choices, outcome: Outcome, state: Any = None
     ) -> None:
         self.definition, self.path, self.oracle, self.choices, self.outcome = definition, path, oracle, choices, outcome
-        self.nest: Nest = find_nest(definition)
+        self.shape = Shape(definition)
+        self.nest, self.back = self.shape.nest, self.shape.back
         self.problems: set[Problem] = set()
         self.cuts = 0
         self.bereft: set[tuple[int, Vector]] = set()
         spec = definition.state
         self.initial = None if spec is None else spec.initial(state)
-        self.source = {e.index: e.source for e in definition.edges}
-        for region in self.nest.regions:
-            if region.cap_edge is not None and region.header is not None:  # a cap edge speaks for the whole loop
-                self.source[region.cap_edge] = region.header
-        self.back = {e: region.index for region in self.nest.regions for e in region.back_edges}
-        self.units = {region.index: self._ordered(region) for region in self.nest.regions}
-        self.feeders = {j.index: feeders_of(definition, self.nest, j, self.source) for j in definition.joins}
-
-    # ------------------------------------------------------------------ the shape of the graph
-
-    def _inside(self, ref: Any, region: Region) -> bool:
-        return isinstance(ref, int) and (ref in region.body or (region.index == ROOT and ref < 0))
-
-    def _unit(self, node: int, region: Region) -> tuple[str, int]:
-        """The node as a part of `region`: itself, or the loop directly inside `region` that it is in."""
-        inner = self.nest.region_of[node]
-        if inner == region.index:
-            return ("node", node)
-        while self.nest.regions[inner].parent != region.index:
-            inner = self.nest.regions[inner].parent
-        return ("loop", inner)
-
-    def _ordered(self, region: Region) -> list[tuple[str, int]]:
-        """The units of a region in topological order, ties by declaration; a loop is declared where its header is."""
-        units = {self._unit(node, region) for node in region.body}
-        before: dict[tuple[str, int], set[tuple[str, int]]] = {unit: set() for unit in units}
-        for edge in self.definition.edges:
-            source, target = self.source[edge.index], edge.target
-            if source not in region.body or target not in region.body or self.back.get(edge.index) == region.index:
-                continue
-            a, b = self._unit(int(source), region), self._unit(int(target), region)
-            if a != b:
-                before[b].add(a)
-
-        def declared(unit: tuple[str, int]) -> int:
-            if unit[0] == "node":
-                return unit[1]
-            header = self.nest.regions[unit[1]].header
-            assert header is not None
-            return header
-
-        ready = [(declared(u), u) for u in units if not before[u]]
-        heapq.heapify(ready)
-        order: list[tuple[str, int]] = []
-        while ready:
-            _, unit = heapq.heappop(ready)
-            order.append(unit)
-            for later in sorted(units):
-                if unit in before[later]:
-                    before[later].remove(unit)
-                    if not before[later]:
-                        heapq.heappush(ready, (declared(later), later))
-        assert len(order) == len(units), f"region {region.index} has a cycle that is no loop"
-        return order
-
-    def _place(self, node: int, vector: Vector, index: int) -> tuple[int, ...]:
-        """Where an activation stands in the canonical order."""
-        chain = [self.nest.regions[r] for r in reversed(self.nest.chain(self.nest.region_of[node]))]
-        out: list[int] = []
-        for depth, region in enumerate(chain):
-            out.append(self.units[region.index].index(self._unit(node, region)))
-            if depth < len(vector):
-                out.append(vector[depth])
-        return (*out, index)
+        self.feeders = {j.index: feeders_of(definition, self.nest, j, self.shape.source) for j in definition.joins}
 
     # ------------------------------------------------------------------ the run and its loops
 
@@ -173,8 +111,8 @@ class _Scope:
 
     def _loop(self, region: Region, outer: Vector, settled: dict[int, Settled]) -> History | None:
         """One entry of a loop: all its iterations. Settles the edges that leave it. None: it never ends."""
-        entering = [e for e in self.definition.edges if self._enters(e, region)]
-        leaving = [e for e in self.definition.edges if self._leaves(e, region)]
+        entering = [e for e in self.definition.edges if self.shape.enters(e, region)]
+        leaving = [e for e in self.definition.edges if self.shape.leaves(e, region)]
         given = {e.index: settled[e.index] for e in entering}
         latest: dict[int, Settled] = {}
         base = History()
@@ -193,6 +131,12 @@ class _Scope:
             base = after
             exits = {e.index: inside[e.index] for e in leaving if e.index in inside and inside[e.index].how == "taken"}
             again = {e: Settled(inside[e].how, base, inside[e].value) for e in region.back_edges}
+            if self._unmet(region, again, vector):  # the next header fails for it, if there may be a next one
+                if iteration + 1 == region.cap:
+                    return self._problem("QuorumError", key)
+                latest |= exits
+                given = again
+                continue
             if not any(edge.how == "taken" for edge in again.values()):
                 return self._ended(key, leaving, settled, base, latest | exits)
             if any(self.definition.edges[e].exit != "latest" for e in exits):
@@ -211,6 +155,21 @@ class _Scope:
                 return self._problem("StateConflictError", key)
             given = again
         raise AssertionError("counting never ends")
+
+    def _unmet(self, region: Region, again: Mapping[int, Settled], vector: Vector) -> bool:
+        """Whether an early join of back edges has members, or had them but for failures, and yet too few."""
+        key = self._key(region.header, vector, None)
+        for join in self.definition.joins:
+            edges = [m.edge for m in join.members if m.edge in again]
+            taken = sum(again[e].how == "taken" for e in edges)
+            some = taken > 0 or (join.index, vector) in self.bereft
+            if edges and some and taken < early_need(join) and not self._winners(edges, key):
+                return True
+        return False
+
+    def _winners(self, members: list[int], key: str) -> tuple[int, ...]:
+        """The recorded winners of an early join, by its target's key; none if it was not decided."""
+        return next((won for won in self.choices.joins.get(key, []) if set(won) <= set(members)), ())
 
     def _ended(
         self, key: str, leaving: list[EdgeDef], settled: dict[int, Settled], base: History, exits: dict[int, Settled]
@@ -232,12 +191,6 @@ class _Scope:
     def _disagree(self, history: History) -> bool:
         return self.definition.state is not None and conflict(self.definition.state, history) is not None
 
-    def _enters(self, edge: EdgeDef, region: Region) -> bool:
-        return self._inside(edge.target, region) and not self._inside(self.source[edge.index], region)
-
-    def _leaves(self, edge: EdgeDef, region: Region) -> bool:
-        return self._inside(self.source[edge.index], region) and not self._inside(edge.target, region)
-
     def _pass(self, region: Region, vector: Vector, settled: dict[int, Settled], base: History) -> History | None:
         """One iteration of a region. Settles every edge out of its nodes; returns all that ran in it and before it.
 
@@ -246,7 +199,7 @@ class _Scope:
         whole = True
         everything = base
         arrived = dict(settled)
-        for kind, index in self.units[region.index]:
+        for kind, index in self.shape.units[region.index]:
             if kind == "node":
                 after = self._fire(self.definition.nodes[index], region, vector, arrived, settled, base)
             else:
@@ -261,7 +214,7 @@ class _Scope:
         after = self._loop(region, vector, settled)
         if after is None:
             for edge in self.definition.edges:
-                if self._leaves(edge, region):
+                if self.shape.leaves(edge, region):
                     settled[edge.index] = Settled("never", History())
         return after
 
@@ -329,7 +282,7 @@ class _Scope:
             return self._settle(node, Settled("skipped", before), settled, {handler.index: failure})
         self.outcome.records[key] = Record("failed", value, None, name)
         if self._feeds(node):
-            self.bereft |= {(join, vector[: self._depth(join)]) for join in self._feeds(node)}
+            self.bereft |= {(join, vector[: self.shape.depth(join)]) for join in self._feeds(node)}
             return self._settle(node, Settled("skipped", before), settled)
         if problems is None:
             self._problem(name, key)
@@ -366,7 +319,7 @@ class _Scope:
         return self.oracle(Call(key, node.name, bound.value, seen))
 
     def _wrote(self, node: NodeDef, vector: Vector, key: str, index: int, answer: Answer, history: History) -> History:
-        write = Write(self._place(node.index, vector, index), key, answer.updates, history)
+        write = Write(self.shape.place(node.index, vector, index), key, answer.updates, history)
         return history | History([write])
 
     def _map(self, node: NodeDef, key: str, vector: Vector, bound: Bound, history: History) -> tuple[Any, History]:
@@ -442,19 +395,20 @@ class _Scope:
         """What a node's in-edges make of it; None while one of them will never settle."""
         winners: dict[int, tuple[int, ...]] = {}
         decided: set[int] = set()
+        bereft: set[int] = set()
         for join in self.definition.joins:
             members = [m.edge for m in join.members if any(e.index == m.edge for e in into)]
             if early_need(join) and members:
                 name = "END" if node is None else node.name
                 at = (*vector[:-1], vector[-1] - 1) if members[0] in self.back and into_next else vector
-                for won in self.choices.joins.get(activation_key(self.path, name, at, None), []):
-                    if set(won) <= set(members):
-                        winners[join.index] = won
-                        decided.update(members)
+                bereft |= {join.index} if (join.index, at) in self.bereft else set()
+                won = self._winners(members, activation_key(self.path, name, at, None))
+                if won:
+                    winners[join.index] = won
+                    decided.update(members)
         if any(settled[e.index].how == "never" and e.index not in decided for e in into):
             return None
-        bereft = frozenset(join for join, at in self.bereft if at == vector)
-        return bind(self.definition, node, into, settled, winners, bereft)
+        return bind(self.definition, node, into, settled, winners, frozenset(bereft))
 
     def _cut_off(self, region: Region, vector: Vector) -> bool:
         """Whether a decision of the early join that a whole loop feeds came in the middle of this iteration."""
@@ -463,14 +417,10 @@ class _Scope:
             return False
         for join, found in self.feeders.items():
             target = self.definition.name_of(self.definition.joins[join].target)
-            key = activation_key(self.path, target, vector[: self._depth(join)], None)
+            key = activation_key(self.path, target, vector[: self.shape.depth(join)], None)
             if region.body <= found and key in self.choices.joins:
                 return True
         return False
-
-    def _depth(self, join: int) -> int:
-        target = self.definition.joins[join].target
-        return self.nest.regions[self.nest.region(int(target))].depth
 
     def _feeds(self, node: NodeDef) -> frozenset[int]:
         """The early joins that are all the node works for: its failure is a member's, their decision cuts it off."""

@@ -75,7 +75,7 @@ def _backward(draw: st.DrawFn, count: int, pairs: list[tuple[int, int]]) -> list
     """Edges against the order of declaration; most of them close a loop."""
     closing = [(source, target) for target in range(count) for source in sorted(_reach(pairs, target)) if source >= 0]
     backs: list[tuple[int, int]] = []
-    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+    for _ in range(draw(st.sampled_from([1, 0, 1, 2, 0, 3]))):
         if draw(st.integers(0, 15)):
             back = draw(st.sampled_from(closing))
         else:
@@ -125,8 +125,6 @@ def _part(
     writes: tuple[str, ...] = ()
     if state:
         writes = draw(st.sampled_from([(), ("log",), ("log",), ("mixed", "log"), ("log", "log"), ("last", "log")]))
-        if "last" in writes and draw(st.integers(0, 2)):
-            writes = ("log",)
     return replace(part, writes=writes, sees=draw(st.integers(0, 3)) > 0)
 
 
@@ -247,7 +245,7 @@ def _capped(draw: st.DrawFn, spec: Spec) -> Spec:
             landing = len(parts)
             parts.append(Part(f"{spec.name}cap{landing}"))
             links.append(Link(landing, -2))
-        loops.append(Back((region.header,), cap=draw(st.integers(1, 4)), on_cap=landing))
+        loops.append(Back((region.header,), cap=draw(st.sampled_from([3, 2, 4, 5, 1, 25])), on_cap=landing))
     return replace(spec, parts=tuple(parts), links=tuple(links), loops=tuple(loops))
 
 

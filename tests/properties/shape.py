@@ -1,0 +1,95 @@
+"""The shape of a graph as the reference sees it: where edges come from, what they enter and leave, in which order the
+parts of a loop stand. Worked out from the definition and the nest alone."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from loomgraph.compile.nest import ROOT, Nest, Region, find_nest
+from loomgraph.graph.definition import Definition, EdgeDef
+
+__all__ = ["Shape", "Unit"]
+
+Unit = tuple[str, int]
+"""A part of a region: ("node", its index) or ("loop", the region's index)."""
+
+
+class Shape:
+    """`source` of every edge, `back` from a back edge to its loop, `units` of every region in canonical order."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.nest: Nest = find_nest(definition)
+        self.source = {e.index: e.source for e in definition.edges}
+        for region in self.nest.regions:
+            if region.cap_edge is not None and region.header is not None:  # a cap edge speaks for the whole loop
+                self.source[region.cap_edge] = region.header
+        self.back = {e: region.index for region in self.nest.regions for e in region.back_edges}
+        self.units = {region.index: self._ordered(region) for region in self.nest.regions}
+
+    def enters(self, edge: EdgeDef, region: Region) -> bool:
+        """Whether an edge leads from outside a region into it, however deep."""
+        return self._inside(edge.target, region) and not self._inside(self.source[edge.index], region)
+
+    def leaves(self, edge: EdgeDef, region: Region) -> bool:
+        """Whether an edge leads out of a region, from however deep."""
+        return self._inside(self.source[edge.index], region) and not self._inside(edge.target, region)
+
+    def place(self, node: int, vector: tuple[int, ...], index: int) -> tuple[int, ...]:
+        """Where an activation stands in the canonical order."""
+        chain = [self.nest.regions[r] for r in reversed(self.nest.chain(self.nest.region_of[node]))]
+        out: list[int] = []
+        for depth, region in enumerate(chain):
+            out.append(self.units[region.index].index(self._unit(node, region)))
+            if depth < len(vector):
+                out.append(vector[depth])
+        return (*out, index)
+
+    def depth(self, join: int) -> int:
+        """How many loops a join's target is in."""
+        return self.nest.regions[self.nest.region(int(self.definition.joins[join].target))].depth
+
+    def _inside(self, ref: Any, region: Region) -> bool:
+        return isinstance(ref, int) and (ref in region.body or (region.index == ROOT and ref < 0))
+
+    def _unit(self, node: int, region: Region) -> Unit:
+        """The node as a part of `region`: itself, or the loop directly inside `region` that it is in."""
+        inner = self.nest.region_of[node]
+        if inner == region.index:
+            return ("node", node)
+        while self.nest.regions[inner].parent != region.index:
+            inner = self.nest.regions[inner].parent
+        return ("loop", inner)
+
+    def _ordered(self, region: Region) -> list[Unit]:
+        """The units of a region in topological order, ties by declaration; a loop is declared where its header is."""
+        units = {self._unit(node, region) for node in region.body}
+        before: dict[Unit, set[Unit]] = {unit: set() for unit in units}
+        for edge in self.definition.edges:
+            source, target = self.source[edge.index], edge.target
+            if source not in region.body or target not in region.body or self.back.get(edge.index) == region.index:
+                continue
+            a, b = self._unit(int(source), region), self._unit(int(target), region)
+            if a != b:
+                before[b].add(a)
+        ready = [(self._declared(u), u) for u in units if not before[u]]
+        heapq.heapify(ready)
+        order: list[Unit] = []
+        while ready:
+            _, unit = heapq.heappop(ready)
+            order.append(unit)
+            for later in sorted(units):
+                if unit in before[later]:
+                    before[later].remove(unit)
+                    if not before[later]:
+                        heapq.heappush(ready, (self._declared(later), later))
+        assert len(order) == len(units), f"region {region.index} has a cycle that is no loop"
+        return order
+
+    def _declared(self, unit: Unit) -> int:
+        if unit[0] == "node":
+            return unit[1]
+        header = self.nest.regions[unit[1]].header
+        assert header is not None
+        return header
