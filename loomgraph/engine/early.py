@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from loomgraph.engine.scope import Scope
     from loomgraph.engine.state import View
 
-__all__ = ["EarlyJoin", "fresh", "reset", "settle", "tolerates", "unmet_back_join"]
+__all__ = ["EarlyJoin", "fresh", "reset", "settle", "tolerates", "too_late", "unmet_back_join"]
 
 
 class EarlyJoin:
@@ -71,6 +71,18 @@ def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> 
                 scope.refuse(join.target, error)
         else:
             scope.arrive(join.target)
+
+
+def too_late(scope: Scope, e: int) -> bool:
+    """Whether an edge enters a loop that has gone round since: it counts as skipped, whenever it comes.
+
+    Only an early join lets a loop go round before everything that enters it is settled.
+    """
+    plan = scope.plan
+    for region in plan.regions[plan.region_of[plan.dst[e]]].path:
+        if scope.iters[region] and plan.src[e] not in plan.nest.regions[region].body:
+            return True
+    return False
 
 
 def _decide(scope: Scope, join: JoinPlan, state: EarlyJoin, e: int) -> None:

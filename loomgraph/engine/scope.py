@@ -198,6 +198,8 @@ class Scope:
     def settle(self, e: int, taken: bool, value: Any, view: View | None) -> None:
         """An edge reaches its target's region: one thing less to wait for."""
         node = self.plan.dst[e]
+        if self.joins and early.too_late(self, e):
+            return
         if self.plan.early_of[e] >= 0:
             early.settle(self, e, taken, value, view)
             return

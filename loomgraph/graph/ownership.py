@@ -48,8 +48,7 @@ def own(value: T) -> T:
 
 def _own(value: Any) -> Any:
     """`own`, inside a value: running out of stack is for the outermost call to mend, as only it has the stack."""
-    kind = type(value)
-    return value if kind in _ATOMS else _copy(value, kind)
+    return value if type(value) in _ATOMS else _copy(value, type(value))
 
 
 def _deep(value: Any) -> Any:

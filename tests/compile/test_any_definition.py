@@ -94,7 +94,7 @@ class Scribbler:
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.tame: bool = draw(st.booleans())
-        self.wf: Workflow[Any, Any] = Workflow("any", **({"input": int} if self.tame else self._ends()))
+        self.wf: Workflow[Any, Any] = Workflow("any", **({"input": int} if self.tame else self._ends()))  # pyright: ignore[reportCallIssue, reportArgumentType]
         self.nodes: list[Node[..., Any]] = []
         self.asked: set[str] = set()
         for _ in range(draw(st.integers(1, 5))):

@@ -66,7 +66,7 @@ MISUSES: dict[str, tuple[Any, str]] = {
     "subgraph of a function": (lambda wf, a, b: wf.subgraph(add), "compiled Graph"),
     "subgraph of a workflow": (lambda wf, a, b: wf.subgraph(Workflow("inner")), "compile()"),
     "workflow without a name": (lambda wf, a, b: Workflow(""), "needs a name"),
-    "workflow with an unknown on_failure": (lambda wf, a, b: Workflow("x", on_failure="go"), "'cancel' or 'drain'"),
+    "workflow with an unknown on_failure": (lambda wf, a, b: Workflow("x", on_failure="go"), "'cancel' or 'drain'"),  # pyright: ignore[reportArgumentType]
     "workflow that starts nothing": (lambda wf, a, b: Workflow("x", max_activations=0), "at least 1"),
     "state that is no model": (lambda wf, a, b: Workflow("x", state=dict), "pydantic model class"),
 }

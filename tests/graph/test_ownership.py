@@ -180,7 +180,7 @@ def test_a_value_around_one_that_contains_itself_is_copied() -> None:
     inner["self"] = inner
     copied = own([Point([1]), inner])
     assert copied[1] is not inner
-    assert copied[1]["self"] is copied[1]
+    assert copied[1]["self"] is copied[1]  # pyright: ignore[reportIndexIssue]
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"a": (x,)}], ids=["bare", "list", "deep"])

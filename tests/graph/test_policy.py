@@ -125,8 +125,8 @@ def test_on_decides_alone_by_classes_or_by_a_predicate(on: Any, error: Exception
         (lambda: Cache(ttl=0), "ttl"),
         (lambda: Quorum(0), "Quorum"),
         (lambda: MapSpec(limit=0), "limit"),
-        (lambda: MapSpec(on_error="ignore"), "on_error"),  # type: ignore[arg-type]
-        (lambda: MapSpec(wait="most"), "wait"),  # type: ignore[arg-type]
+        (lambda: MapSpec(on_error="ignore"), "on_error"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (lambda: MapSpec(wait="most"), "wait"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_a_setting_that_would_do_nothing_is_refused_by_name(make: Any, named: str) -> None:

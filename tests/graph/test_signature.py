@@ -126,7 +126,7 @@ def keyword(a: int, *, context: Context[Reply, int]) -> int:
     return a
 
 
-def with_default(a: int, ctx: Context[Any, Any] = None) -> int:  # type: ignore[assignment]
+def with_default(a: int, ctx: Context[Any, Any] = None) -> int:  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
     return a
 
 
