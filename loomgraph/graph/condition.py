@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import typing_extensions
 
+from loomgraph.errors import DefinitionError
 from loomgraph.graph.refs import ALWAYS, OTHERWISE
 from loomgraph.graph.signature import describe_type
 
@@ -53,6 +54,11 @@ def condition(when: object, label: str | None = None) -> Condition | None:
         return None
     if isinstance(when, Condition):
         return when
+    if when is Any:
+        raise DefinitionError("when=Any matches every value; leave when= out for an edge that is always taken.")
+    if isinstance(when, typing.NewType):  # no class of its own at run time: it is what it is made of
+        made: Any = when
+        return condition(made.__supertype__, label or made.__name__)
     if when is OTHERWISE:
         return Condition("otherwise", OTHERWISE, label or "otherwise")
     if isinstance(when, type) or typing.get_origin(when) is not None or isinstance(when, types.UnionType):

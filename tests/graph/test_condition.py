@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, NewType, Optional
 
 import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from loomgraph import OTHERWISE
+from loomgraph.errors import DefinitionError
 from loomgraph.graph.condition import condition
 from loomgraph.graph.refs import ALWAYS
 
@@ -41,6 +42,9 @@ class Point:
     x: int = 0
 
 
+Seconds = NewType("Seconds", int)
+
+
 class Movie(TypedDict):
     title: str
 
@@ -69,6 +73,7 @@ class Movie(TypedDict):
         (list[Dog], [[Dog()]], [[Animal()], [{"name": "a"}]]),
         (list[Plain], [[Plain()], []], [[1]]),
         (list[int] | None, [None, [1]], [["1"]]),
+        (Seconds, [1], [True, "1", 1.5]),
         (Movie, [{"title": "a"}], [{"title": 1}, {}, "a"]),
     ],
 )
@@ -164,3 +169,8 @@ def test_a_label_of_one_s_own_is_shown_instead() -> None:
     made = condition(is_long, "is it long?")
     assert made is not None
     assert made.label == "is it long?"
+
+
+def test_any_is_no_condition() -> None:
+    with pytest.raises(DefinitionError, match="leave when= out"):
+        condition(Any)
