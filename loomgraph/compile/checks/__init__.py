@@ -37,9 +37,9 @@ def examine(definition: Definition, unknown: Iterable[Finding]) -> tuple[Nest | 
     findings += value_checks(view)
     findings += join_checks(view)
     if nest is not None:
-        loops = [*reach_checks(view), *loop_checks(view, nest)]
-        findings += loops
-        if not any(finding.severity == "error" for finding in loops):
+        shape = [*reach_checks(view), *loop_checks(view, nest)]
+        findings += shape
+        if not any(f.severity == "error" for f in shape) and not any(f.rule == "two-otherwise" for f in findings):
             findings += fate_checks(view, nest)
     # a stable sort: within a severity, the order of the passes
     return nest, sorted(dict.fromkeys(findings), key=lambda finding: finding.severity != "error")

@@ -70,13 +70,22 @@ def _ambiguous(view: GraphView, target: int, param: str | None, a: EdgeDef, b: E
         )
         if param is not None:
             remedy = "Make the two branches exclusive with when=, or bind them to different parameters."
+        elif a.join is not None or b.join is not None:
+            remedy = "A join is one alternative: make it and the other exclusive with when=, or put all into one join."
     return Finding(
         "ambiguous-input",
-        f"{where} is given a value by {view.say(a.source)} and by {view.say(b.source)} in one pass, but "
-        f'{"plain edges" if param is None else "members of one parameter"} mean "one of these"',
+        f"{where} is given a value by {_alternative(view, a, param)} and by {_alternative(view, b, param)} in one "
+        f'pass, but {"plain edges" if param is None else "members of one parameter"} mean "one of these"',
         remedy,
         view.named(target, a.source, b.source),
     )
+
+
+def _alternative(view: GraphView, edge: EdgeDef, param: str | None) -> str:
+    if edge.join is None or param is not None:
+        return view.say(edge.source)
+    members = view.definition.joins[edge.join].members
+    return f"the join of {listed(view.say(view.definition.edges[m.edge].source) for m in members)}"
 
 
 def _unmet(view: GraphView, nest: Nest, unmet: Unmet) -> Finding:

@@ -55,8 +55,8 @@ def _mixed(view: GraphView, join: JoinDef) -> Iterator[Finding]:
         header = view.say(join.target)
         yield Finding(
             "mixed-join",
-            f"the join into {header} mixes {listed(view.say(edge.source) for edge in entering)}, which enter the loop, "
-            f"with {listed(view.say(edge.source) for edge in back)}, which come round again: these never meet",
+            f"the join into {header} mixes members that enter the loop ({_sources(view, entering)}) with members that "
+            f"come round again ({_sources(view, back)}), and these never meet",
             f"Give {header} a plain edge, or a join of its own, from each of the two sides.",
             view.named(join.target, *(edge.source for edge in (*entering, *back))),
         )
@@ -64,6 +64,10 @@ def _mixed(view: GraphView, join: JoinDef) -> Iterator[Finding]:
 
 def _edges(view: GraphView, join: JoinDef) -> list[EdgeDef]:
     return [view.definition.edges[member.edge] for member in join.members]
+
+
+def _sources(view: GraphView, edges: list[EdgeDef]) -> str:
+    return listed(view.say(edge.source) for edge in edges)
 
 
 def _bound(view: GraphView, join: JoinDef, target: int) -> Iterator[Finding]:
@@ -109,37 +113,40 @@ def _first(view: GraphView, join: JoinDef, target: int, node: NodeDef | None) ->
 def _list(view: GraphView, join: JoinDef, target: int, node: NodeDef | None) -> Iterator[Finding]:
     """A join into one list: of the node's one parameter, of a map's items, or of the output."""
     if node is None:
-        name, wanted = "the workflow's output", view.definition.output
+        wanted = view.definition.output
         if wanted is EMPTY:
             return
+        takes, mend = f"the workflow's output is {describe_type(wanted)}", ("Declare Workflow(..., output=", ")")
     else:
         primary = node.signature.primary
-        if primary is None:
+        if primary is None or len(node.signature.required) > 1:
+            needs = "takes no value" if primary is None else "needs several values"
             yield Finding(
                 "wrong-arity",
-                f"'{node.name}' takes no value, but a join brings it a list, which would be lost",
-                f"Give '{node.name}' a parameter of type list[...].",
+                f"'{node.name}' {needs}, but a join brings it one list",
+                f"Give '{node.name}' one parameter of type list[...].",
                 view.named(node.index),
             )
             return
-        name, wanted = f"'{node.name}' ({primary.name})", primary.type
+        wanted = primary.type
+        takes = f"'{node.name}' takes {primary.name}: {describe_type(wanted)}"
+        mend = (f"Let '{node.name}' take ", "")
     members = [(edge, view.carried[edge.index]) for edge in _edges(view, join)]
     if node is not None and node.map is not None:
         for edge, carried in members:
             if not assignable(carried, wanted):
-                yield _member_type(view, join, edge, carried, f"the map {name} takes items of {describe_type(wanted)}")
+                yield _member_type(view, join, edge, carried, f"the map {takes}")
         return
     if assignable(list, wanted):
         for edge, carried in members:
             if not assignable(list_of(carried), wanted):
-                yield _member_type(view, join, edge, carried, f"{name} is {describe_type(wanted)}")
+                yield _member_type(view, join, edge, carried, takes)
         return
-    made = list_of(union([carried for _, carried in members]))
+    made = describe_type(list_of(union([carried for _, carried in members])))
     yield Finding(
         "join-type",
-        f"a join into {view.say(target)} makes a list, {describe_type(made)}, but {name} is {describe_type(wanted)}",
-        f"Make that {describe_type(made)}, or bind parameters by name: wf.join({{...}}, into={view.say(target)}). "
-        f'For "one of these" use plain edges.',
+        f"a join into {view.say(target)} makes a list, {made}, but {takes}",
+        f'{made.join(mend)}; or, for "one of these", use plain edges instead of a join.',
         view.named(join.target),
     )
 

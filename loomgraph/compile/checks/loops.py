@@ -75,13 +75,13 @@ def _caps(view: GraphView, nest: Nest) -> Iterator[Finding]:
 
 
 def _not_a_loop(view: GraphView, loop: LoopDef) -> Finding:
-    shown = listed(view.say(ref) for ref in loop.nodes)
+    shown = ", ".join(view.say(ref) for ref in loop.nodes)
     last, first = view.say(loop.nodes[-1]), view.say(loop.nodes[0])
     one = len(loop.nodes) == 1
     return Finding(
         "not-a-loop",
         f"wf.loop({shown}) names {'a node that is' if one else 'nodes that are'} not in one loop",
-        f"Add the edge that goes back, wf.edge({last}, {first}, when=...), or let wf.loop add it with again=....",
+        f"Add the edge that goes back, wf.edge({last}, {first}, when=...), or give wf.loop again=..., which adds it.",
         view.named(*loop.nodes),
     )
 
