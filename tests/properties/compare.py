@@ -38,9 +38,7 @@ def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
             yield f"  {key}: {a}\n  {' ' * len(key)}  {b}"
     if expected.problems != got.problems:
         yield f"  problems: {expected.problems}\n            {got.problems}"
-    loops = [
-        {k: v for k, v in o.loops.items() if not early or (v and not _under(k, _cut(got)))} for o in (expected, got)
-    ]
+    loops = [{k: v for k, v in o.loops.items() if not (early and _under(k, _cut(got)))} for o in (expected, got)]
     if loops[0] != loops[1]:
         yield f"  loops: {loops[0]}\n         {loops[1]}"
     if plain(expected.output) != plain(got.output):

@@ -178,17 +178,19 @@ def _plain(value: Any) -> Any:
 def _choices(facts: Iterable[tuple[Any, str, tuple[int, ...]]]) -> Choices:
     """What was left to time, from (event class, key, winners)."""
     choices = Choices()
-    for kind, key, winners in facts:
+    for place, (kind, key, winners) in enumerate(facts):
         if kind is JoinDecided:
-            choices.joins.setdefault(key, []).append(winners)
+            choices.joins.setdefault(key, []).append((place, winners))
         elif kind is MapCompleted:
             choices.maps[key] = winners
         elif kind is NodeCancelled:
-            choices.cut[key] = "cancelled"
+            choices.cut[key] = (place, "cancelled")
         elif kind is NodeSkipped:
-            choices.cut[key] = "skipped"
-        elif kind is IterationStarted or kind is LoopEnded:
-            choices.passed.add(key)
+            choices.cut[key] = (place, "skipped")
+        elif kind is IterationStarted:
+            choices.started.add(key)
+        elif kind is LoopEnded:
+            choices.ended.add(key)
     return choices
 
 

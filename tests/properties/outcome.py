@@ -13,6 +13,7 @@ from loomgraph.errors import Failure
 
 __all__ = ["Answer", "Call", "Choices", "Oracle", "Outcome", "Problem", "Record", "plain"]
 
+Decision: TypeAlias = tuple[int, tuple[int, ...]]
 Status: TypeAlias = Literal["succeeded", "failed", "handled", "skipped", "cancelled"]
 
 
@@ -58,15 +59,19 @@ class Problem:
 
 @dataclass
 class Choices:
-    """The declared exceptions to determinism, as recorded: the winners of each early join by its target's key at that
-    time (one of back edges is decided an iteration early), those of
-    each map by its key, and which activations were skipped or cancelled (a decision may have cut them
-    off), and the headers' keys of the iterations that ended a loop or began."""
+    """The declared exceptions to determinism, as the log has them: what was left to time.
 
-    joins: dict[str, list[tuple[int, ...]]] = field(default_factory=dict[str, list[tuple[int, ...]]])
+    `joins`: the winners of early joins, each with its place in the log, by the target's key at that time (a join of
+    back edges is decided an iteration early). `maps`: the items in each map's value. `cut`: what was skipped or
+    cancelled, with its place; what comes after the decision of a join that it feeds was cut off by it. `started` and
+    `ended`: the headers' keys of the iterations that began after a first, and of those that ended a loop.
+    """
+
+    joins: dict[str, list[Decision]] = field(default_factory=dict[str, list[Decision]])
     maps: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    cut: dict[str, Status] = field(default_factory=dict[str, Status])
-    passed: set[str] = field(default_factory=set[str])
+    cut: dict[str, tuple[int, Status]] = field(default_factory=dict[str, tuple[int, Status]])
+    started: set[str] = field(default_factory=set[str])
+    ended: set[str] = field(default_factory=set[str])
 
 
 @dataclass

@@ -93,11 +93,13 @@ class _Scope:
         bound = self._bind(None, into, settled, ())
         if isinstance(bound, Broken):
             self._problem(type(bound.error).__name__, "#END")
+        elif isinstance(bound, Bound) and self._disagree(bound.history):
+            self._problem("StateConflictError", "#END")
         elif isinstance(bound, Bound):
             output = bound.value
         elif bound is not None and not self.problems and not admits_none(self.definition.output):
             self._problem("NoResultError", "#END")
-        state = self._final(everything)
+        state = None if self.problems else self._final(everything)
         return (None, None, self.problems) if self.problems else (output, state, self.problems)
 
     def _final(self, everything: History | None) -> dict[str, Any] | None:
@@ -138,7 +140,7 @@ class _Scope:
                 given = again
                 continue
             if not any(edge.how == "taken" for edge in again.values()):
-                return self._ended(key, leaving, settled, base, latest | exits)
+                return self._ended(region, vector, leaving, settled, base, latest | exits)
             if any(self.definition.edges[e].exit != "latest" for e in exits):
                 return self._problem("ExitOvertakenError", key)
             latest |= exits
@@ -150,7 +152,9 @@ class _Scope:
                 if isinstance(bound, Broken):  # nobody was called, so the loop has failed and not a node
                     return self._problem(type(bound.error).__name__, key)
                 assert isinstance(bound, Bound), "a taken back edge is a value"
-                return self._ended(key, leaving, settled, base, {region.cap_edge: Settled("taken", base, bound)})
+                return self._ended(
+                    region, vector, leaving, settled, base, {region.cap_edge: Settled("taken", base, bound)}
+                )
             if self._disagree(base):
                 return self._problem("StateConflictError", key)
             given = again
@@ -169,15 +173,23 @@ class _Scope:
 
     def _winners(self, members: list[int], key: str) -> tuple[int, ...]:
         """The recorded winners of an early join, by its target's key; none if it was not decided."""
-        return next((won for won in self.choices.joins.get(key, []) if set(won) <= set(members)), ())
+        return next((won for _, won in self.choices.joins.get(key, []) if set(won) <= set(members)), ())
 
     def _ended(
-        self, key: str, leaving: list[EdgeDef], settled: dict[int, Settled], base: History, exits: dict[int, Settled]
+        self,
+        region: Region,
+        vector: Vector,
+        leaving: list[EdgeDef],
+        settled: dict[int, Settled],
+        base: History,
+        exits: dict[int, Settled],
     ) -> History | None:
         """The loop is over: what left it is released, knowing of all that ran in it."""
+        key = self._key(region.header, vector, None)
         if self._disagree(base):
             return self._problem("StateConflictError", key)
-        self.outcome.loops[key] = tuple(sorted(exits))
+        if not self._cut_off(region, vector):  # else it was cut off when there was nothing left to cut
+            self.outcome.loops[key] = tuple(sorted(exits))
         return self._released(leaving, settled, base, exits)
 
     def _released(
@@ -238,10 +250,10 @@ class _Scope:
         key = self._key(node.index, vector, None)
         bound = self._bind(node, into, known, vector)
         history = base if bound is None else base | bound.history
-        if key in self.choices.cut and not isinstance(bound, Nothing) and self._feeds(node):
-            self.outcome.records[key] = Record(self.choices.cut[key])
+        if self._is_cut(node, vector):
+            self.outcome.records[key] = Record(self.choices.cut[key][1])
             self.cuts += 1
-            return self._settle(node, Settled("skipped", history), settled)
+            return self._settle(node, Settled("skipped", base), settled)
         if bound is None:
             return self._settle(node, Settled("never", History()), settled)
         if isinstance(bound, Nothing):
@@ -410,17 +422,27 @@ class _Scope:
             return None
         return bind(self.definition, node, into, settled, winners, frozenset(bereft))
 
+    def _is_cut(self, node: NodeDef, vector: Vector) -> bool:
+        """Whether a decision of an early join cut the activation off, because that join is all that it works for."""
+        place, _ = self.choices.cut.get(self._key(node.index, vector, None), (-1, None))
+        return any(decided < place for join in self._feeds(node) for decided in self._decisions(join, vector))
+
+    def _decisions(self, join: int, vector: Vector) -> list[int]:
+        """Where in the log a join was decided, in the iteration that `vector` is or lies in."""
+        target = self.definition.name_of(self.definition.joins[join].target)
+        key = activation_key(self.path, target, vector[: self.shape.depth(join)], None)
+        members = {member.edge for member in self.definition.joins[join].members}
+        return [place for place, won in self.choices.joins.get(key, []) if set(won) <= members]
+
     def _cut_off(self, region: Region, vector: Vector) -> bool:
         """Whether a decision of the early join that a whole loop feeds came in the middle of this iteration."""
         following = (*vector[:-1], vector[-1] + 1)
-        if {self._key(region.header, v, None) for v in (vector, following)} & self.choices.passed:
+        if self._key(region.header, vector, None) in self.choices.ended:
             return False
-        for join, found in self.feeders.items():
-            target = self.definition.name_of(self.definition.joins[join].target)
-            key = activation_key(self.path, target, vector[: self.shape.depth(join)], None)
-            if region.body <= found and key in self.choices.joins:
-                return True
-        return False
+        if self._key(region.header, following, None) in self.choices.started:
+            return False
+        whole = [join for join, found in self.feeders.items() if region.body <= found]
+        return any(self._decisions(join, vector) for join in whole)
 
     def _feeds(self, node: NodeDef) -> frozenset[int]:
         """The early joins that are all the node works for: its failure is a member's, their decision cuts it off."""
