@@ -7,16 +7,20 @@ JOBS ?= 2
 # the libraries that the benchmarks compare with have an environment of their own
 BENCH := .venv-bench
 
-.PHONY: demo test lint bench docs clean help
+.PHONY: demo test crash lint bench docs clean help
 
 help:
-	@echo "make demo | test | lint | bench | docs | clean"
+	@echo "make demo | test | crash | lint | bench | docs | clean"
 
 demo: $(VENV)/.core
 	@$(PY) -m examples.health --path "$(or $(DEMO_PATH),.)"
 
 test: $(VENV)/.dev
 	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
+
+# kills a run at every one of its writes, where `make test` takes a sample
+crash: $(VENV)/.dev
+	@LOOMGRAPH_CRASH_STRIDE=1 $(PY) -m pytest -q -n $(JOBS) tests/crash
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -133,16 +133,13 @@ class _Scope:
             base = after
             exits = {e.index: inside[e.index] for e in leaving if e.index in inside and inside[e.index].how == "taken"}
             again = {e: Settled(inside[e].how, base, inside[e].value) for e in region.back_edges}
-            if self._unmet(region, again, vector):  # the next header fails for it, if there may be a next one
-                if iteration + 1 == region.cap:
-                    return self._problem("QuorumError", key)
-                latest |= exits
-                given = again
-                continue
-            if not any(edge.how == "taken" for edge in again.values()):
+            unmet = self._unmet(region, again, vector)
+            if not unmet and not any(edge.how == "taken" for edge in again.values()):
                 return self._ended(region, vector, leaving, settled, base, latest | exits)
             if any(self.definition.edges[e].exit != "latest" for e in exits):
                 return self._problem("ExitOvertakenError", key)
+            if unmet and iteration + 1 == region.cap:
+                return self._problem("QuorumError", key)
             latest |= exits
             if iteration + 1 == region.cap:
                 if region.cap_edge is None:
