@@ -177,7 +177,6 @@ def _left_over(edges: Sequence[EdgeDef]) -> list[EdgeDef]:
 def _add_region(
     nest: Nest, parent: Region, body: frozenset[int], into: Sequence[Sequence[EdgeDef]], headers: Sequence[LoopDef]
 ) -> Region:
-    # on_cap edges only say where a loop may end; they are no way into one that decides its header
     entering = [e for node in sorted(body) for e in into[node] if e.source not in body]
     near = {e.target for e in entering if parent.index == ROOT or e.source in parent.body}
     entries = sorted({e.target for e in entering if isinstance(e.target, int)})
