@@ -71,6 +71,8 @@ def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> 
                 scope.refuse(join.target, error)
         else:
             scope.arrive(join.target)
+        # decided all the same: what still runs only for it is withdrawn
+        _withdraw(scope, join, Activation(scope, join.target, (), None, None, None))
 
 
 def too_late(scope: Scope, e: int) -> bool:

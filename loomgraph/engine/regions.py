@@ -22,14 +22,8 @@ def close(scope: Scope, region: int) -> None:
         return
     plan = scope.plan.regions[region]
     unmet = early.unmet_back_join(scope, plan)
-    if unmet is not None:
-        if scope.iters[region] + 1 < plan.cap:
-            _again(scope, region, unmet)
-        else:
-            scope.region_failed(region, unmet)
-        return
     back, hold = scope.back[region], scope.hold[region]
-    if not back:
+    if not back and unmet is None:
         _end(scope, region, dict(hold), None)
         return
     now = scope.iters[region]
@@ -37,7 +31,9 @@ def close(scope: Scope, region: int) -> None:
     if overtaken:
         scope.region_failed(region, _overtaken(scope, region, min(overtaken)))
     elif now + 1 < plan.cap:
-        _again(scope, region)
+        _again(scope, region, unmet)
+    elif unmet is not None:
+        scope.region_failed(region, unmet)
     else:
         _capped(scope, region)
 
