@@ -12,6 +12,7 @@ from loomgraph.events import Event, escape, node_path
 __all__ = ["FIELDS", "Entry", "Shadow", "event_of", "key_of"]
 
 _ITEM = re.compile(r"\[(\d+)\]$")
+_AGAIN = re.compile(r"!\d+$")
 _LOOPS = re.compile(r"#([\d.]+)(?:\[|$)")
 
 Entry = tuple[float, Any, Any, tuple[Any, ...]]
@@ -66,6 +67,14 @@ class Shadow:
         self.parent = key[: item.start() - len(last)] if item else head or None
         loops = _LOOPS.search(last)
         self.iteration = tuple(int(part) for part in loops[1].split(".")) if loops else ()
+
+    @classmethod
+    def of_scope(cls, path: str) -> Shadow:
+        """The same for a scope: what encloses it is the activation whose graph it is, or that ran it with ctx.run."""
+        made = cls(path)
+        head, _, last = path.rpartition("/")
+        made.parent = head if last.startswith("@") else _AGAIN.sub("", path)
+        return made
 
 
 def event_of(run_id: str, seq: int, entry: Entry) -> Event:

@@ -23,9 +23,9 @@ from loomgraph.errors import CodecError, Failure, StoreVersionError
 from loomgraph.graph.signature import EMPTY
 from loomgraph.graph.state import StateSpec
 from loomgraph.store.codec import Codec, Rows
-from loomgraph.store.protocol import StoredEvent
+from loomgraph.store.protocol import RunHeader, StoredEvent
 
-__all__ = ["KINDS", "LogFormat", "Prepared"]
+__all__ = ["KINDS", "LogFormat", "Prepared", "check_version", "read_event"]
 
 KINDS: Mapping[str, Any] = {
     "R": events.RunStarted,
@@ -141,37 +141,8 @@ class LogFormat:
     # ------------------------------------------------------------------ reading
 
     def past(self, stored: StoredEvent) -> Past:
-        """An event as the fold takes it; outputs are still references, for `value`. Raises StoreVersionError."""
-        kind = KINDS.get(stored.kind)
-        if kind is None:
-            raise StoreVersionError(f"event {stored.seq} of kind '{stored.kind}'", events.VERSION + 1, events.VERSION)
-        body: list[Any] = json.loads(stored.body) if stored.body else []
-        get = _Body(body)
-        values: tuple[Any, ...]
-        if kind is events.NodeStarted:
-            values = (get(0, 1), None)
-        elif kind is events.NodeSucceeded:
-            values = (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)))
-        elif kind is events.NodeFailed:
-            values = (get(2, 1), Failure(*get(0)), tuple(get(1, [])))
-        elif kind is events.AttemptFailed:
-            values = (get(2), Failure(*get(0)), get(1))
-        elif kind is events.ScopeStarted:
-            values = (get(0), get(1), tuple(get(2, [])), get(3))
-        elif kind is events.RunFailed:
-            values = (get(0), get(1), _failures(get(2, [])))
-        elif kind is events.ScopeEnded:
-            values = (get(0), _failures(get(1, [])))
-        elif kind is events.LoopEnded:
-            values = (get(0), tuple(get(1, [])))
-        elif kind in (events.MapCompleted, events.JoinDecided, events.IterationStarted):
-            values = (tuple(get(0, [])),)
-        elif kind is events.NodeSkipped:
-            values = ()
-        else:
-            width = len(FIELDS.get(kind, ()))
-            values = tuple(get(i) for i in range(max(width, len(body))))
-        return kind, stored.key, values
+        """See `read_event`."""
+        return read_event(stored)
 
     def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
         """The output that an event refers to."""
@@ -189,6 +160,46 @@ class LogFormat:
             declared: Any = Any if plain else spec.model.model_fields[name].annotation
             out.append((name, self.codec.load(declared, ref, stored, where)))
         return tuple(out)
+
+
+def check_version(header: RunHeader) -> None:
+    """Raise StoreVersionError for a log that a newer loomgraph wrote, before anything in it is read."""
+    if header.version > events.VERSION:
+        raise StoreVersionError(f"the log of run '{header.run_id}'", header.version, events.VERSION)
+
+
+def read_event(stored: StoredEvent) -> Past:
+    """An event as the fold takes it; values are still references, for the codec. Raises StoreVersionError."""
+    kind = KINDS.get(stored.kind)
+    if kind is None:
+        raise StoreVersionError(f"event {stored.seq} of kind '{stored.kind}'", events.VERSION + 1, events.VERSION)
+    body: list[Any] = json.loads(stored.body) if stored.body else []
+    get = _Body(body)
+    values: tuple[Any, ...]
+    if kind is events.NodeStarted:
+        values = (get(0, 1), None)
+    elif kind is events.NodeSucceeded:
+        values = (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)))
+    elif kind is events.NodeFailed:
+        values = (get(2, 1), Failure(*get(0)), tuple(get(1, [])))
+    elif kind is events.AttemptFailed:
+        values = (get(2), Failure(*get(0)), get(1))
+    elif kind is events.ScopeStarted:
+        values = (get(0), get(1), tuple(get(2, [])), get(3))
+    elif kind is events.RunFailed:
+        values = (get(0), get(1), _failures(get(2, [])))
+    elif kind is events.ScopeEnded:
+        values = (get(0), _failures(get(1, [])))
+    elif kind is events.LoopEnded:
+        values = (get(0), tuple(get(1, [])))
+    elif kind in (events.MapCompleted, events.JoinDecided, events.IterationStarted):
+        values = (tuple(get(0, [])),)
+    elif kind is events.NodeSkipped:
+        values = ()
+    else:
+        width = len(FIELDS.get(kind, ()))
+        values = tuple(get(i) for i in range(max(width, len(body))))
+    return kind, stored.key, values
 
 
 class _Body:

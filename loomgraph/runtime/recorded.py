@@ -20,7 +20,7 @@ from loomgraph.engine.scope import Scope
 from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
 from loomgraph.events import NodeStarted, RunStarted, RunSucceeded, node_path
 from loomgraph.runtime.durable import DurableJournal
-from loomgraph.runtime.format import LogFormat, shape_of
+from loomgraph.runtime.format import LogFormat, check_version, shape_of
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
@@ -117,6 +117,7 @@ async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: On
     if on_change not in ("strict", "compatible"):
         raise DefinitionError(f"on_change={on_change!r} is unknown; use 'strict' or 'compatible'.")
     header = await store.load(run_id)
+    check_version(header)
     events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from loomgraph.errors import StoreCorruptError, StoreVersionError
+from loomgraph.events import VERSION as LOG_VERSION
 from loomgraph.store.protocol import Batch, Lease, Message, RunHeader, StoredEvent, StoredValue
 
 __all__ = ["VERSION", "export_run", "import_run"]
@@ -62,9 +63,12 @@ async def export_run(store: _Readable, run_id: str) -> AsyncIterator[bytes]:
 async def import_run(store: _Writable, data: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> RunHeader:
     """Record the run of such a file in one write, and give it up at once.
 
-    Raises RunExistsError, StoreVersionError, and StoreCorruptError for a file that is not whole.
+    Raises RunExistsError, StoreVersionError for a file or a log of a newer version, and StoreCorruptError for a file
+    that is not whole.
     """
     header, batch = _parse(await _whole(data))
+    if header.version > LOG_VERSION:
+        raise StoreVersionError(f"the log of run '{header.run_id}'", header.version, LOG_VERSION)
     lease = await store.create(header, batch, owner="import", ttl=60.0)
     await store.release(lease)
     return await store.load(header.run_id)

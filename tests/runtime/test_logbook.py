@@ -1,0 +1,103 @@
+"""Claims about logs that were kept: they can be read by any later version, with the graph and without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loomgraph.errors import StoreVersionError, UnknownRunError
+from loomgraph.events import VERSION, ScopeEnded, ScopeStarted, StepSucceeded
+from loomgraph.runtime.format import KINDS
+from loomgraph.runtime.logbook import read_log
+from loomgraph.store.memory import MemoryStore
+from tests.runtime.logs.keeping import kept, normal, written
+from tests.runtime.logs.programs import PROGRAMS, graph_of
+
+pytestmark = pytest.mark.anyio
+LOGS = kept()
+
+
+async def imported(path: Path) -> tuple[MemoryStore, str]:
+    store = MemoryStore()
+    header = await store.import_(path.read_bytes())
+    return store, header.run_id
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
+async def test_a_kept_log_is_read_without_its_graph(path: Path) -> None:
+    store, run_id = await imported(path)
+    log = await read_log(store, run_id)
+    assert [event.seq for event in log.events] == list(range(log.header.events))
+    assert {event.run_id for event in log.events} == {run_id}
+    assert {type(event) for event in log.events} <= set(KINDS.values())
+    assert all(record.started or record.status == "skipped" for record in log.activations)
+    ended = {"finished": "succeeded", "raced": "succeeded", "failed": "failed", "resumed": "succeeded"}
+    assert log.header.status == ended.get(run_id, "cancelled")
+
+
+async def test_a_log_without_its_graph_says_what_happened_when_and_with_which_plain_values() -> None:
+    store, run_id = await imported(next(path for path in LOGS if path.stem == "v1-finished"))
+    log = await read_log(store, run_id)
+    records = {record.key: record for record in log.activations}
+    assert records["cut"].output[2]["number"] == 2
+    assert records["grow#1"].taken == (1,)
+    assert records["mend"].taken == (10,)
+    assert records["mend/@half/half"].output == 4
+    assert (records["inner[1]/polish"].attempts, records["inner[1]/polish"].status) == (2, "succeeded")
+    assert records["fragile"].status == "handled"
+    assert records["unused"].status == "skipped"
+    steps = [(event.step, event.output) for event in log.events if isinstance(event, StepSucceeded)]
+    assert steps[1] == ("step:price", 7)
+    scopes = [event for event in log.events if isinstance(event, (ScopeStarted, ScopeEnded))]
+    parents = {(event.kind, event.key): event.parent for event in scopes}
+    assert parents["ScopeStarted", "inner[1]"] == "inner[1]"
+    assert parents["ScopeEnded", "mend/@half"] == "mend"
+
+
+def test_the_logs_of_this_version_are_kept_and_hold_every_kind_of_event() -> None:
+    names = {path.stem.partition("-")[2] for path in LOGS if path.stem.startswith(f"v{VERSION}-")}
+    missing = set(PROGRAMS) - names
+    assert not missing, f"write them with: python -m tests.runtime.logs {' '.join(sorted(missing))}"
+    kinds = {line[3] for path in LOGS for line in _lines(path) if line[0] == "event"}
+    unseen = set(KINDS) - kinds
+    assert not unseen, f"no kept log has an event of kind {sorted(unseen)}: add a program to tests/runtime/logs"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_a_log_written_today_has_the_format_of_the_kept_one(name: str, anyio_backend_name: str) -> None:
+    if anyio_backend_name == "trio":
+        pytest.skip("trio draws the order of tasks, and the format does not depend on it")
+    before = next(path for path in LOGS if path.stem == f"v{VERSION}-{name}").read_bytes()
+    assert normal(await written(name)) == normal(before), (
+        "the format of logs changed. If an older loomgraph would misread such a log, VERSION in loomgraph/events.py "
+        f"has to grow; then write what is new with: python -m tests.runtime.logs {name}"
+    )
+
+
+async def test_a_log_of_a_newer_loomgraph_is_refused_with_both_versions_named() -> None:
+    newer = MemoryStore()
+    store, run_id = await imported(LOGS[0])
+    header = dataclasses.replace(await store.load(run_id), version=VERSION + 7)
+    lease = await newer.create(header, owner="newer", ttl=60)
+    await newer.release(lease)
+    said = f"version {VERSION + 7}, and this loomgraph reads up to version {VERSION}"
+    with pytest.raises(StoreVersionError, match=said):
+        await read_log(newer, run_id)
+    with pytest.raises(StoreVersionError, match=said):
+        await graph_of(run_id).resume(run_id, store=newer)
+    file = b"".join([piece async for piece in newer.export(run_id)])
+    with pytest.raises(StoreVersionError, match=said):
+        await MemoryStore().import_(file)
+
+
+async def test_an_unknown_run_has_no_log() -> None:
+    with pytest.raises(UnknownRunError):
+        await read_log(MemoryStore(), "nobody")
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
