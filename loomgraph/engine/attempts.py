@@ -123,7 +123,7 @@ class Attempts:
             scheduler.refuse(activation, error)
             scheduler.absorb()
             return None
-        wait = retry.wait(activation.attempt, scheduler.chance())
+        wait = retry.wait(activation.attempt, scheduler.chance(), error)
         failure = failure_of(activation, error)
         scheduler.journal.add(AttemptFailed, activation, (activation.attempt, failure, wait))
         return wait

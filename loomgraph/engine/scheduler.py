@@ -148,7 +148,7 @@ class Scheduler:
         again = activation.child is not None and retry is not None and activation.attempt < retry.attempts
         if again and retry is not None and not activation.cancelling and retry.wants(error):
             assert self.group is not None
-            wait = retry.wait(activation.attempt, self.chance())
+            wait = retry.wait(activation.attempt, self.chance(), error)
             self.machine.facts.append(
                 (AttemptFailed, activation, (activation.attempt, failure_of(activation, error), wait))
             )

@@ -38,6 +38,34 @@
     │   ├── RunBusyError                somebody owns the run; names them and until when
     │   ├── LeaseLostError              the run was taken over; stop working on it
     │   └── AppendConflictError         what was to be written contradicts what is written
+    ├── ModelError              a model call did not end in an answer; carries `.model`, `.status`, `.attempts`
+    │   ├── ModelTransientError             the same call may succeed later; retried by default
+    │   │   ├── ModelServerError            the provider failed
+    │   │   ├── ModelOverloadedError        it has too much to do
+    │   │   ├── ModelRateLimitError         too many calls; carries `.retry_after`
+    │   │   ├── ModelConnectionError        not reached, or the connection broke
+    │   │   ├── ModelTimeoutError           no answer began in time
+    │   │   ├── StreamStalledError          an answer began and stopped coming
+    │   │   ├── StreamTruncatedError        a stream ended before its answer was complete
+    │   │   ├── CorruptResponseError        no JSON, or not of the protocol's shape
+    │   │   └── ToolArgumentsError          a tool call whose arguments are cut off
+    │   ├── ModelPermanentError             the same call fails the same way; never retried by default
+    │   │   ├── ModelAuthenticationError    no key, or a wrong one
+    │   │   ├── ModelPermissionError        the key may not do this
+    │   │   ├── ModelQuotaError             no credit left
+    │   │   ├── ModelNotFoundError          no such model, or no such API at that address
+    │   │   ├── ModelRequestError           the request cannot be served as it is
+    │   │   ├── ContextOverflowError        the conversation is too long
+    │   │   ├── ContentFilterError          filtered or refused; carries `.response`
+    │   │   └── OutputTruncatedError        the token limit was reached; carries `.response`
+    │   ├── OutputValidationError           an answer not of the asked type; carries `.raw` and `.schema`
+    │   ├── ModelsExhaustedError            every model of a FallbackModel failed; carries `.errors`
+    │   ├── ScriptMismatchError             a scripted model was asked something else
+    │   ├── ScriptExhaustedError            a scripted model was asked once too often
+    │   └── CassetteError                   a cassette that cannot be read or has no answer
+    │       └── CassetteMismatchError       no recording of this request; carries `.diff`
+    ├── ModelNameError              a string that names no model
+    ├── ModelMissingError           a model whose library is not installed
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -88,6 +116,36 @@ from loomgraph.errors.log import (
     RecordedError,
     ValueMissingError,
 )
+from loomgraph.errors.models import (
+    CassetteError,
+    CassetteMismatchError,
+    ContentFilterError,
+    ContextOverflowError,
+    CorruptResponseError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelError,
+    ModelMissingError,
+    ModelNameError,
+    ModelNotFoundError,
+    ModelOverloadedError,
+    ModelPermanentError,
+    ModelPermissionError,
+    ModelQuotaError,
+    ModelRateLimitError,
+    ModelRequestError,
+    ModelServerError,
+    ModelsExhaustedError,
+    ModelTimeoutError,
+    ModelTransientError,
+    OutputTruncatedError,
+    OutputValidationError,
+    ScriptExhaustedError,
+    ScriptMismatchError,
+    StreamStalledError,
+    StreamTruncatedError,
+    ToolArgumentsError,
+)
 from loomgraph.errors.run import (
     ActivationLimitError,
     DeadlineError,
@@ -127,10 +185,15 @@ __all__ = [
     "AmbiguousInputError",
     "AppendConflictError",
     "CacheKeyError",
+    "CassetteError",
+    "CassetteMismatchError",
     "CodecError",
     "CompileError",
     "ConditionError",
+    "ContentFilterError",
+    "ContextOverflowError",
     "CopyRefusedError",
+    "CorruptResponseError",
     "DeadlineError",
     "DefinitionError",
     "ExitOvertakenError",
@@ -145,11 +208,29 @@ __all__ = [
     "LoomgraphError",
     "LoopCapError",
     "MapInputError",
+    "ModelAuthenticationError",
+    "ModelConnectionError",
+    "ModelError",
+    "ModelMissingError",
+    "ModelNameError",
+    "ModelNotFoundError",
+    "ModelOverloadedError",
+    "ModelPermanentError",
+    "ModelPermissionError",
+    "ModelQuotaError",
+    "ModelRateLimitError",
+    "ModelRequestError",
+    "ModelServerError",
+    "ModelTimeoutError",
+    "ModelTransientError",
+    "ModelsExhaustedError",
     "NoResultError",
     "NoRouteError",
     "NodeFailedError",
     "NodeTimeoutError",
     "OutputRefusedError",
+    "OutputTruncatedError",
+    "OutputValidationError",
     "QuorumError",
     "RecordedError",
     "ReducerError",
@@ -158,6 +239,8 @@ __all__ = [
     "RunError",
     "RunExistsError",
     "ScopeCancelledError",
+    "ScriptExhaustedError",
+    "ScriptMismatchError",
     "StateConflictError",
     "StateError",
     "StateFieldError",
@@ -170,6 +253,9 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreVersionError",
     "StrayCancellationError",
+    "StreamStalledError",
+    "StreamTruncatedError",
+    "ToolArgumentsError",
     "UnknownRunError",
     "ValueMissingError",
     "ValueRefusedError",

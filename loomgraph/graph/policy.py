@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from loomgraph.errors import ActivationError, DefinitionError, NodeTimeoutError, ValueRefusedError
+from loomgraph.errors import ActivationError, DefinitionError, ModelError, NodeTimeoutError, ValueRefusedError
 
 __all__ = ["Cache", "MapSpec", "OnItemError", "Quorum", "Retry", "Wait", "retryable"]
 
@@ -33,10 +33,13 @@ _RETRYABLE_4XX = frozenset({408, 409, 425, 429})
 def retryable(error: BaseException) -> bool:
     """Whether the default `Retry` tries again: not for programming errors, nor for 4xx other than 408, 409, 425, 429.
 
-    An exception's HTTP status is read from `.status_code`, `.status` or `.response.status_code`.
+    A ModelError says itself whether it is transient. Another exception's HTTP status is read from `.status_code`,
+    `.status` or `.response.status_code`.
     """
     if isinstance(error, NodeTimeoutError):
         return True
+    if isinstance(error, ModelError):
+        return error.transient
     if not isinstance(error, Exception) or isinstance(error, ActivationError):
         return False
     status = _status(error)
@@ -54,12 +57,22 @@ def _status(error: Exception) -> int | None:
     return None
 
 
+def _asked(error: BaseException | None) -> float | None:
+    """How many seconds the other side asked to wait, if it did."""
+    asked = getattr(error, "retry_after", None)
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)):
+        return None
+    return float(asked) if asked >= 0 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Try an activation again: up to `attempts` in all, waiting `delay * backoff**n` seconds, at most `max_delay`.
 
     `jitter` (0 to 1) takes away up to that share of the wait at random. `on` limits what is retried: exception
-    classes, or a predicate of the exception; by default see `retryable`.
+    classes, or a predicate of the exception; by default see `retryable`. An error whose `retry_after` says how many
+    seconds the other side asked to wait is not tried again earlier, and not at all if that is more than
+    `max_retry_after`.
     """
 
     attempts: int = 3
@@ -68,17 +81,23 @@ class Retry:
     max_delay: float = 60.0
     jitter: float = 0.5
     on: tuple[type[BaseException], ...] | type[BaseException] | Callable[[BaseException], bool] | None = None
+    max_retry_after: float = 120.0
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise DefinitionError(f"Retry(attempts={self.attempts}) would never run; use at least 1.")
-        if self.delay < 0 or self.max_delay < 0 or self.backoff < 1 or not 0 <= self.jitter <= 1:
+        seconds = min(self.delay, self.max_delay, self.max_retry_after)
+        if seconds < 0 or self.backoff < 1 or not 0 <= self.jitter <= 1:
             raise DefinitionError(
-                f"{self!r} cannot be waited for: delay and max_delay are seconds >= 0, backoff >= 1, jitter 0 to 1."
+                f"{self!r} cannot be waited for: delay, max_delay and max_retry_after are seconds >= 0, "
+                f"backoff >= 1, jitter 0 to 1."
             )
 
     def wants(self, error: BaseException) -> bool:
         """Whether this error is one to try again for."""
+        asked = _asked(error)
+        if asked is not None and asked > self.max_retry_after:
+            return False
         on = self.on
         if on is None:
             return retryable(error)
@@ -86,13 +105,14 @@ class Retry:
             return isinstance(error, on)
         return on(error)
 
-    def wait(self, attempt: int, chance: float) -> float:
-        """Seconds to wait after `attempt` (1-based) failed; `chance` is uniform in 0..1."""
+    def wait(self, attempt: int, chance: float, error: BaseException | None = None) -> float:
+        """Seconds to wait after `attempt` (1-based) failed with `error`; `chance` is uniform in 0..1."""
         try:
             full = self.delay * self.backoff ** (attempt - 1)
         except OverflowError:
             full = self.max_delay
-        return min(full, self.max_delay) * (1 - self.jitter * chance)
+        own = min(full, self.max_delay) * (1 - self.jitter * chance)
+        return max(own, _asked(error) or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from loomgraph.errors import DefinitionError
+from loomgraph.errors import (
+    ContextOverflowError,
+    DefinitionError,
+    LoomgraphError,
+    ModelAuthenticationError,
+    ModelError,
+    ModelOverloadedError,
+    ModelRateLimitError,
+    ModelsExhaustedError,
+    OutputTruncatedError,
+    OutputValidationError,
+    StreamTruncatedError,
+    ToolArgumentsError,
+)
 from loomgraph.graph.policy import Cache, MapSpec, Quorum, Retry, retryable
 
 
@@ -121,6 +134,7 @@ def test_on_decides_alone_by_classes_or_by_a_predicate(on: Any, error: Exception
         (lambda: Retry(attempts=0), "attempts"),
         (lambda: Retry(delay=-1), "delay"),
         (lambda: Retry(jitter=2), "jitter"),
+        (lambda: Retry(max_retry_after=-1), "max_retry_after"),
         (lambda: Cache(size=0), "size"),
         (lambda: Cache(ttl=0), "ttl"),
         (lambda: Quorum(0), "Quorum"),
@@ -132,3 +146,46 @@ def test_on_decides_alone_by_classes_or_by_a_predicate(on: Any, error: Exception
 def test_a_setting_that_would_do_nothing_is_refused_by_name(make: Any, named: str) -> None:
     with pytest.raises(DefinitionError, match=named):
         make()
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (ModelRateLimitError("m", status=429), True),
+        (ModelOverloadedError("m", status=529), True),
+        (StreamTruncatedError("m"), True),
+        (ToolArgumentsError("m", "look_up", '{"a": ', "cut off"), True),
+        (ModelAuthenticationError("m", status=401), False),
+        (ContextOverflowError("m", status=500), False),
+        (OutputTruncatedError("m"), False),
+        (OutputValidationError("m", "no JSON", raw="", schema={}), False),
+        (ModelsExhaustedError("m", [ModelAuthenticationError("a")], [], None), False),
+        (ModelsExhaustedError("m", [ModelAuthenticationError("a"), StreamTruncatedError("b")], [], None), True),
+        (ModelsExhaustedError("m", [], ["a"], 3.0), True),
+        (LoomgraphError(), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_model_error_says_itself_whether_it_is_retried(error: Exception, wanted: bool) -> None:
+    assert Retry().wants(error) is wanted
+
+
+def test_an_error_is_not_retried_before_the_time_that_it_asks_for() -> None:
+    retry = Retry(delay=1, jitter=0, max_delay=2)
+    assert retry.wait(1, 0, ModelRateLimitError("m", retry_after=30)) == 30
+    assert retry.wait(1, 0, ModelRateLimitError("m", retry_after=0.2)) == 1
+    assert retry.wait(1, 0, ModelRateLimitError("m")) == 1
+
+
+@pytest.mark.parametrize("odd", [float("nan"), -5, True, "soon"])
+def test_a_retry_after_that_is_no_time_is_not_waited_for(odd: Any) -> None:
+    error = ModelRateLimitError("m")
+    error.retry_after = odd
+    assert Retry(delay=1, jitter=0).wait(1, 0, error) == 1
+
+
+def test_an_error_that_asks_for_more_than_the_ceiling_is_not_retried() -> None:
+    error = ModelRateLimitError("m", retry_after=121)
+    assert not Retry().wants(error)
+    assert not Retry(on=ModelError).wants(error)
+    assert Retry(max_retry_after=600).wants(error)
