@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
@@ -62,6 +63,7 @@ _UNSAFE = re.compile(r"[%/#\[\]!@\x00-\x1f\x7f]")
 _DECORATION = re.compile(r"#[\d.]+|\[\d+\]|!\d+")
 
 
+@lru_cache(maxsize=16_384)
 def escape(name: str) -> str:
     """A node's name as it stands in keys and paths; `urllib.parse.unquote` gives it back."""
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)

@@ -70,6 +70,10 @@ class Journal:
         """A value that an old entry refers to, as this type. A journal in memory has no old entries."""
         raise AssertionError(f"{where} is recalled from a journal in memory")
 
+    def commit_now(self) -> bool:
+        """`commit`, if that takes no waiting; False if it has to be awaited."""
+        return True
+
     async def commit(self) -> None:
         """Make what was recorded so far durable. Here, in memory, there is nothing to do."""
 

@@ -247,7 +247,8 @@ class Scheduler:
                     if activation.cancelling:
                         # it was ready when the run began to end: it runs up to its first suspension, like its siblings
                         scope.cancel()
-                    if self.journal.durable:
+                    # with more work ready, what that records is to travel in the same write
+                    if self.journal.durable and (self.ready or not self.journal.commit_now()):
                         await self._committed()
                     await self.attempts.execute(activation)
                     if scope.cancel_called:

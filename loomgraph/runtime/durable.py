@@ -16,7 +16,7 @@ from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
 from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import LogFormat
-from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredValue
+from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredValue, prompt_append
 
 __all__ = ["Durability", "DurableJournal"]
 
@@ -47,6 +47,9 @@ class DurableJournal(Journal):
         self._written = 0
         self.values: Mapping[bytes, bytes] = {}
         self._writing: anyio.Event | None = None
+        self._append_now = prompt_append(store)
+        # encoded for a write that was put off; an entry is encoded once
+        self._unsent: Batch | None = None
 
     @property
     def visible(self) -> int:
@@ -60,6 +63,19 @@ class DurableJournal(Journal):
 
     def recall(self, tp: Any, ref: Any, where: str) -> Any:
         return self.log.codec.load(Any if tp is EMPTY else tp, ref, self.values, where)
+
+    def commit_now(self) -> bool:
+        if self.durability == "exit" or self._written >= len(self.entries):
+            return True
+        if self._writing is not None or self._append_now is None:
+            return False
+        assert self.lease is not None
+        end, batch = self.batch()
+        if not self._append_now(self.lease, batch):
+            self._unsent = batch
+            return False
+        self.wrote(end, batch)
+        return True
 
     async def commit(self) -> None:
         if self.durability == "exit" or (self.durability == "batch" and self._writing is not None):
@@ -85,11 +101,17 @@ class DurableJournal(Journal):
 
     def batch(self, status: RunStatus | None = None) -> tuple[int, Batch]:
         """What is to be written now: up to which entry, and the batch."""
+        unsent, self._unsent = self._unsent, None
+        first = self._written + (0 if unsent is None else len(unsent.events))
         end = len(self.entries)
-        entries: list[Entry] = self.entries[self._written : end]
-        events = [self.log.write(self._written + i, entry) for i, entry in enumerate(entries)]
-        rows, self.log.rows = self.log.rows, {}
-        values = [StoredValue(digest, data) for digest, data in rows.items()]
+        write = self.log.write
+        events = [write(seq, self.entries[seq]) for seq in range(first, end)]
+        values: list[StoredValue] = []
+        if self.log.rows:
+            values = [StoredValue(digest, data) for digest, data in self.log.rows.items()]
+            self.log.rows = {}
+        if unsent is not None:
+            events, values = [*unsent.events, *events], [*unsent.values, *values]
         changes = None if status is None else HeaderChanges(time=self._now(), status=status)
         return end, Batch(events, values, (), changes)
 
@@ -102,7 +124,8 @@ class DurableJournal(Journal):
     def wrote(self, end: int, batch: Batch) -> None:
         """The entries before `end` are durable."""
         self._written = end
-        self.log.codec.known.update(value.digest for value in batch.values)
+        if batch.values:
+            self.log.codec.known.update(value.digest for value in batch.values)
         self._wake()
 
     async def _write(self, status: RunStatus | None) -> None:

@@ -9,6 +9,7 @@ would be wrong.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,10 @@ KINDS: Mapping[str, Any] = {
 }
 _CODES = {kind: code for code, kind in KINDS.items()}
 
+_shapes: weakref.WeakKeyDictionary[CompiledGraph, tuple[Any, Rows]] = weakref.WeakKeyDictionary()
+_NOTHING: list[Any] = []
+_UNPREPARED: tuple[Any, list[Any]] = (None, _NOTHING)
+
 Prepared = tuple[Any, list[list[Any]]]
 """An activation's output and state updates as they will stand in its event."""
 
@@ -70,10 +75,14 @@ class LogFormat:
 
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         """Encode what an activation is about to report. Raises CodecError or ValueTooLargeError: then it fails."""
+        definition = activation.scope.plan.definition
+        tp = definition.nodes[activation.node].signature.output
+        if not updates and self.codec.is_plain(tp, value):
+            self._prepared[activation] = (value, _NOTHING)
+            return
         where = f"node '{activation.path}'"
-        node = activation.scope.plan.definition.nodes[activation.node]
-        output = self._dump(_open(node.signature.output), value, where)
-        spec = activation.scope.plan.definition.state
+        output = self._dump(_open(tp), value, where)
+        spec = definition.state
         written = [self._update(spec, name, item, where) for name, item in updates] if spec is not None else []
         self._prepared[activation] = (output, written)
 
@@ -99,6 +108,8 @@ class LogFormat:
     def write(self, seq: int, entry: Entry) -> StoredEvent:
         """An entry as the store keeps it; the values it needs are added to `rows`."""
         time, kind, subject, values = entry
+        if kind is events.NodeStarted and values[0] == 1:
+            return StoredEvent(seq, time, "s", subject.key, b"")
         body = _trimmed(self._body(kind, subject, values))
         return StoredEvent(seq, time, _CODES[kind], key_of(subject), to_json(body) if body else b"")
 
@@ -107,7 +118,7 @@ class LogFormat:
             return [_default(values[0], 1)]
         if kind is events.NodeSucceeded:
             attempt, _, taken, _, cached = values
-            output, updates = self._prepared.pop(subject, (None, []))
+            output, updates = self._prepared.pop(subject, _UNPREPARED)
             return [output, self._taken(subject, taken), updates or None, _default(attempt, 1), cached or None]
         if kind is events.StepSucceeded:
             return [values[0], self._steps.pop((subject, values[0]), None)]
@@ -117,7 +128,7 @@ class LogFormat:
             return [_failure(values[1]), values[2], values[0]]
         if kind is events.RunStarted:
             graph, fingerprint, given, taken, state = values
-            shape = self._dump(Any, shape_of(self.compiled), "the graph")
+            shape = self._shape()
             given_ref = self._dump(_open(self.compiled.definition.input), given, "the run's input")
             model = self.compiled.definition.state
             first = None if model is None or state is None else self._dump(model.model, state, "the run's first state")
@@ -130,6 +141,15 @@ class LogFormat:
         if kind is events.ScopeEnded:
             return [None, _plain(values[1]) or None]
         return [_plain(value) for value in values]
+
+    def _shape(self) -> Any:
+        """The graph's shape, encoded once for all of its runs: it is as long as the graph."""
+        found = _shapes.get(self.compiled)
+        if found is None:
+            found = _shapes[self.compiled] = Codec().dump(Any, shape_of(self.compiled), "the graph")
+        ref, rows = found
+        self.rows.update({digest: data for digest, data in rows.items() if digest not in self.codec.known})
+        return ref
 
     def _taken(self, activation: Activation, taken: tuple[int, ...]) -> list[int] | None:
         """The edges taken; nothing where the node takes all of them anyway."""

@@ -33,7 +33,12 @@ _INLINE: Final = 96
 _LIST_ITEMS: Final = 8
 _PLAIN, _LIST = b"J", b"L"
 _ROW_KEY, _LIST_KEY, _ESCAPE = "$row", "$list", "$is"
+# whatever of it could be taken for one of these has it in its text
+_OURS: Final = b'"$'
 _EMPTY: Final = hashlib.blake2b(b"[]", digest_size=_DIGEST).digest()
+# of these the JSON is short, however it is escaped
+_SHORT_INT: Final = 10**18
+_SHORT_TEXT: Final = 15
 _SCALARS: Final[frozenset[Any]] = frozenset({int, str, bool})
 
 
@@ -60,14 +65,27 @@ class Codec:
         if type(value) is tp and tp in _SCALARS and _is_scalar_text(value):
             plain: Any = value
         else:
-            plain = self._plain(tp, value, where)
-            plain = self._split(plain, rows, where)
+            text = self._checked(tp, value, where)
+            if len(text) <= _INLINE and _OURS not in text:
+                return json.loads(text), rows
+            plain = self._split(json.loads(text), rows, where)
         text = to_json(plain)
         if len(text) <= _INLINE:
             return plain, rows
         return {_ROW_KEY: self._row(_PLAIN + text, rows, where)}, rows
 
-    def _plain(self, tp: Any, value: Any, where: str) -> Any:
+    def is_plain(self, tp: Any, value: Any) -> bool:
+        """Whether `dump` would give back the value as it is, told from its looks; False where that takes more."""
+        if value is None:
+            return tp is None or tp is type(None)
+        if type(value) is not tp:
+            return False
+        if tp is int:
+            return bool(-_SHORT_INT < value < _SHORT_INT)
+        return tp is bool or bool(tp is str and len(value) <= _SHORT_TEXT and value.isascii())
+
+    def _checked(self, tp: Any, value: Any, where: str) -> bytes:
+        """The value's JSON, of which it is known that it reads back as the same value."""
         adapter = self._adapter(tp)
         try:
             text = adapter.dump_json(value, by_alias=True)
@@ -77,7 +95,7 @@ class Codec:
         difference = same(value, back)
         if difference is not None:
             raise CodecError(where, describe_type(tp), value, difference)
-        return json.loads(text)
+        return text
 
     def _split(self, plain: Any, rows: Rows, where: str) -> Any:
         """Long lists become rows of their own; keys that look like ours are escaped."""

@@ -5,6 +5,10 @@ write joins the group. Then the group is committed: by `inline`, at once and on 
 takes it without waiting; else by one writer thread, which commits whatever has gathered while it was busy. A lone
 write that `inline` takes costs no change of threads, which would cost more than the write itself.
 
+Where nobody has shared a group lately, `now` commits a write without even letting the others run: a turn of the event
+loop costs as much as the commit. Every so often a write goes the long way all the same, to see whether somebody would
+have joined it; from then on all do, until a group has one member again.
+
 A work raises its StoreErrors before its first write, so a refused work leaves no trace in the shared transaction.
 """
 
@@ -29,6 +33,9 @@ T = TypeVar("T")
 # one transaction of the writer thread takes at most so much, so that nobody waits long for strangers
 _JOBS = 1_000
 _BYTES = 4_000_000
+
+# so many writes in a row may be committed without letting others join
+_ALONE = 16
 
 
 class Job(Generic[T]):
@@ -106,9 +113,28 @@ class Writer:
         self._open = threading.local()
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
         self._pending = 0
+        # how many writes may still be committed alone; 0 says that the next one must let others join
+        self._alone = 0
         self._thread: threading.Thread | None = None
         self._closed = False
         self._lock = threading.Lock()
+
+    def now(self, work: Callable[[Any], object], size: int = 0) -> bool:
+        """Do a work in a transaction of its own at once, on this thread, and return True when it is committed.
+
+        False, and nothing was done, where it would have to wait or others are likely to share its transaction: then
+        `submit` it. Raises what the work raises.
+        """
+        if self._inline is None or not self._alone or self._pending or self._closed:
+            return False
+        if getattr(self._open, "group", None) is not None:
+            return False
+        self._alone -= 1
+        job = Job(work, size)
+        if not self._inline((job,)):
+            return False
+        job.outcome()
+        return True
 
     async def submit(self, work: Callable[[Any], T], size: int = 0) -> T:
         """Do a work in a transaction and return what it returns, once it is committed."""
@@ -142,6 +168,7 @@ class Writer:
         if not jobs:
             return True
         settled = True
+        self._alone = _ALONE if len(jobs) == 1 else 0
         try:
             # whoever went to the thread first is served first
             settled = self._inline is not None and not self._pending and not self._closed and self._inline(jobs)

@@ -7,7 +7,7 @@ can be checked with `loomgraph.testing.stores`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
@@ -20,6 +20,7 @@ __all__ = [
     "HeaderChanges",
     "Lease",
     "Message",
+    "PromptStore",
     "RunFilter",
     "RunHeader",
     "RunPage",
@@ -27,6 +28,7 @@ __all__ = [
     "Store",
     "StoredEvent",
     "StoredValue",
+    "prompt_append",
 ]
 
 RunStatus: TypeAlias = Literal["running", "suspended", "succeeded", "failed", "cancelled"]
@@ -290,3 +292,26 @@ class Store(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class PromptStore(Store, Protocol):
+    """A Store that can often write without waiting. No store need be one; writers then await `append`."""
+
+    def append_now(self, lease: Lease, batch: Batch) -> bool:
+        """`append`, done before this returns and on the caller's thread, if that takes no longer than a task switch.
+
+        False, and nothing was done, where it would have to wait for anything, or where others are likely to write at
+        the same time and would share the transaction; then `append` is to be awaited. Raises what `append` raises.
+        """
+        ...
+
+
+def prompt_append(store: Store) -> Callable[[Lease, Batch], bool] | None:
+    """The `append_now` of a store that has one, for whoever has `append` in hand.
+
+    Only of the class that has `append` itself: what wraps or extends a store to see its writes must see all of them.
+    """
+    for kind in type(store).__mro__:
+        if "append" in vars(kind):
+            return getattr(store, "append_now", None) if "append_now" in vars(kind) else None
+    return None

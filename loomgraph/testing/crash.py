@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Any
 
-from loomgraph.store.protocol import Batch, Lease, RunHeader, Store
+from loomgraph.store.protocol import Batch, Lease, RunHeader, Store, prompt_append
 
 __all__ = ["KillingStore"]
 
@@ -35,6 +35,18 @@ class KillingStore:
         self._reach(after=False)
         await self.inner.append(lease, batch)
         self._reach(after=True)
+
+    def append_now(self, lease: Lease, batch: Batch) -> bool:
+        """`PromptStore.append_now`, counted when it writes; False where the store has none."""
+        append_now = prompt_append(self.inner)
+        if append_now is None:
+            return False
+        self._reach(after=False)
+        if not append_now(lease, batch):
+            self.writes -= 1
+            return False
+        self._reach(after=True)
+        return True
 
     def _reach(self, *, after: bool) -> None:
         if not after:

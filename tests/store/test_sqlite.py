@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import pytest
 
+from loomgraph import END, START, Workflow
 from loomgraph.errors import StoreError
-from loomgraph.store.protocol import Batch, Lease, RunHeader, StoredEvent, StoredValue
+from loomgraph.store.protocol import Batch, Lease, RunHeader, Store, StoredEvent, StoredValue, prompt_append
 from loomgraph.store.sqlite import SQLiteStore
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +127,79 @@ async def test_writes_that_wait_together_share_a_transaction(tmp_path: Path, syn
         assert _commits(path) - before <= 5
         for lease in leases:
             assert await store.events(lease.run_id) == [_event(0)]
+
+
+@pytest.mark.anyio
+async def test_a_lone_writer_need_not_wait_for_anybody(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    async with SQLiteStore(path) as store:
+        lease = await store.create(_header(), owner="me", ttl=60.0)
+        before = _commits(path)
+        at_once = 0
+        for seq in range(100):
+            if store.append_now(lease, Batch([_event(seq)])):
+                at_once += 1
+                # before it returned, so before anything else of this process ran
+                assert _commits(path) - before == seq + 1
+            else:
+                await store.append(lease, Batch([_event(seq)]))
+        assert at_once > 0
+        assert len(await store.events("r")) == 100
+
+
+@pytest.mark.anyio
+async def test_writers_that_never_wait_still_find_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+
+    async def work(run_id: str) -> None:
+        lease = await store.create(_header(run_id), owner="me", ttl=60.0)
+        for seq in range(200):
+            if not store.append_now(lease, Batch([_event(seq)])):
+                await store.append(lease, Batch([_event(seq)]))
+
+    async with SQLiteStore(path) as store:
+        await store.create(_header("first"), owner="me", ttl=60.0)
+        before = _commits(path)
+        async with anyio.create_task_group() as group:
+            for i in range(10):
+                group.start_soon(work, f"r{i}")
+        # of 2_000 writes; trio wakes tasks in any order, so not every group has all ten
+        assert _commits(path) - before < 1_000
+
+
+@pytest.mark.anyio
+async def test_whoever_wraps_append_sees_every_write(tmp_path: Path) -> None:
+    class Watched(SQLiteStore):
+        async def append(self, lease: Lease, batch: Batch) -> None:
+            seen.append(batch)
+            await super().append(lease, batch)
+
+    class Passing:
+        def __init__(self, inner: SQLiteStore) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        async def append(self, lease: Lease, batch: Batch) -> None:
+            seen.append(batch)
+            await self.inner.append(lease, batch)
+
+    wf = Workflow("two", input=int, output=int)
+    wf.chain(START, wf.node(_more, name="a"), wf.node(_more, name="b"), END)
+    graph = wf.compile()
+    seen: list[Batch] = []
+    async with Watched(tmp_path / "watched.db") as watched, SQLiteStore(tmp_path / "passing.db") as inner:
+        assert prompt_append(inner) is not None
+        for store in (watched, cast("Store", Passing(inner))):
+            seen.clear()
+            result = await graph.run(0, store=store)
+            stored = await store.events(result.run_id)
+            assert [event for batch in seen for event in batch.events] == stored[1:]
+
+
+async def _more(x: int) -> int:
+    return x + 1
 
 
 @pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])

@@ -43,8 +43,9 @@ T = TypeVar("T")
 # what the event loop's thread may commit by itself
 _INLINE_JOBS = 32
 _INLINE_BYTES = 32_000
-# a commit there that took longer (s) sends the next ones to the writer thread for a while (s)
+# a commit there that took longer (s) sends the next ones to the writer thread for so many times as long, or so long (s)
 _SLOW = 0.001
+_TIMES = 10
 _CALM = 0.25
 # pauses (s) between tries for a locked database
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -61,7 +62,8 @@ class SQLiteStore:
     system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 32 kB) is made on
     the event loop's own thread, if nobody else holds the database: no lock is waited for there, and no file is synced
     there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over a
-    millisecond, the next quarter of a second goes to the writer thread, as do larger writes and whatever meets a lock.
+    millisecond, the writer thread takes all for ten times as long (at most a quarter of a second), as it does larger
+    writes and whatever meets a lock.
 
     *What can be lost.* A killed process loses nothing that was acknowledged, with either setting, and neither a power
     cut nor a crash of the operating system corrupts the file. With "FULL" they lose nothing, and each commit waits
@@ -115,6 +117,13 @@ class SQLiteStore:
         """See Store.append."""
         size = check_batch(lease.run_id, batch)
         await self._write(lambda db: writing.append(db, lease, batch, self.name), size)
+
+    def append_now(self, lease: Lease, batch: Batch) -> bool:
+        """See PromptStore.append_now."""
+        if self._connection is None or self._process != os.getpid():
+            return False
+        size = check_batch(lease.run_id, batch)
+        return self._writer.now(lambda db: writing.append(db, lease, batch, self.name), size)
 
     async def load(self, run_id: str) -> RunHeader:
         """See Store.load."""
@@ -318,8 +327,9 @@ class SQLiteStore:
             raise self._error(error) from error
         finally:
             self._held.release()
-        if time.monotonic() - started > _SLOW:
-            self._calm_until = started + _CALM
+        now = time.monotonic()
+        if now - started > _SLOW:
+            self._calm_until = now + min((now - started) * _TIMES, _CALM)
         self._wrote(jobs)
         return True
 

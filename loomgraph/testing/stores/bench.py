@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
-from loomgraph.store.protocol import NOTHING, Batch, Lease, RunHeader, Store, StoredEvent, StoredValue
+from loomgraph.store.protocol import (
+    NOTHING,
+    Batch,
+    Lease,
+    RunHeader,
+    Store,
+    StoredEvent,
+    StoredValue,
+    prompt_append,
+)
 
 __all__ = ["Bench", "Check", "Clock", "StoreMaker", "event", "events", "expect", "header", "refused", "value"]
 
@@ -34,13 +43,32 @@ class Clock:
         self.now += seconds
 
 
-class Bench:
-    """One storage under test. `store` is a connection to it, `open()` gives more; all see `clock`."""
+class _Prompt:
+    """A PromptStore whose `append` is its `append_now` wherever that will do it."""
 
-    def __init__(self, make: StoreMaker, storage: str) -> None:
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self._append_now = prompt_append(inner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def append(self, lease: Lease, batch: Batch) -> None:
+        if self._append_now is None or not self._append_now(lease, batch):
+            await self._inner.append(lease, batch)
+
+
+class Bench:
+    """One storage under test. `store` is a connection to it, `open()` gives more; all see `clock`.
+
+    With `promptly` they write by `append_now` where they can.
+    """
+
+    def __init__(self, make: StoreMaker, storage: str, *, promptly: bool = False) -> None:
         self.clock = Clock()
         self._make = make
         self._storage = storage
+        self._promptly = promptly
         self._opened: list[Store] = []
         self.store = self.open()
 
@@ -48,7 +76,12 @@ class Bench:
         """Another connection to the same data."""
         store = self._make(self._storage, self.clock)
         self._opened.append(store)
-        return store
+        return cast("Store", _Prompt(store)) if self._promptly else store
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the store is a PromptStore, so that its claims are to hold of `append_now` too."""
+        return prompt_append(self._opened[0]) is not None
 
     async def run(self, run_id: str = "r", batch: Batch = NOTHING, **fields: Any) -> Lease:
         """A new run, owned by 'me' for 60 s."""
