@@ -13,6 +13,13 @@ An activation key names one firing of one node, and is unique in its run:
     review!2/draft      the same, inside the second attempt of `review`
     agent/@plan/step    a node of a graph that `agent` ran with ctx.run(..., key="plan")
 
+A question's id is the key of the activation that asks it, and what tells its questions apart:
+
+    approve             the first question of `approve` that was asked without a key
+    approve@2           the second
+    approve@colour      the one asked with key="colour"
+    pay@doubt#1         whether `pay`, which must not run twice, had done its work when its process died
+
 Names are percent-escaped where they contain one of %/#[]!@ or a control character.
 """
 
@@ -41,20 +48,28 @@ __all__ = [
     "MapStarted",
     "NodeCancelled",
     "NodeFailed",
+    "NodeHeld",
     "NodeSkipped",
     "NodeStarted",
     "NodeSucceeded",
+    "QuestionAnswered",
+    "QuestionAsked",
+    "QuestionWithdrawn",
     "RunCancelled",
     "RunFailed",
     "RunResumed",
     "RunStarted",
     "RunSucceeded",
+    "RunSuspended",
     "ScopeEnded",
     "ScopeStarted",
+    "SignalAwaited",
+    "SignalReceived",
     "StepSucceeded",
     "activation_key",
     "escape",
     "node_path",
+    "question_id",
 ]
 
 VERSION = 1
@@ -79,6 +94,11 @@ def activation_key(scope: str, name: str, iteration: Sequence[int], index: int |
 def node_path(key: str) -> tuple[str, ...]:
     """The names of the nodes in an activation key, outermost first, without iterations, items and attempts."""
     return tuple(unquote(_DECORATION.sub("", part)) for part in key.split("/"))
+
+
+def question_id(key: str, name: str) -> str:
+    """The id of a question that the activation `key` asks; `name` is "" for its first one without a key."""
+    return f"{key}@{name}" if name else key
 
 
 class _Event(BaseModel):
@@ -144,6 +164,19 @@ class RunCancelled(_Event):
     reason: str
 
 
+class RunSuspended(_Event):
+    """Nothing of the run can go on before somebody outside does something; its process lets go of it.
+
+    `questions` are the ids of those that are open, `signals` are (activation key, signal name), and `interrupts` are
+    ("before" or "after", activation key) of where the run was told to stop, and where a resume passes.
+    """
+
+    kind: Literal["RunSuspended"] = "RunSuspended"
+    questions: tuple[str, ...] = ()
+    signals: tuple[tuple[str, str], ...] = ()
+    interrupts: tuple[tuple[str, str], ...] = ()
+
+
 class NodeStarted(_NodeEvent):
     """An attempt is about to run, with this input (by parameter name where a join binds several)."""
 
@@ -165,6 +198,20 @@ class NodeSucceeded(_NodeEvent):
     """An activation finished: its output, the edges it took (indexes), its state updates in order."""
 
     kind: Literal["NodeSucceeded"] = "NodeSucceeded"
+    attempt: int
+    output: Any = None
+    taken: tuple[int, ...] = ()
+    updates: tuple[tuple[str, Any], ...] = ()
+    cached: bool = False
+
+
+class NodeHeld(_NodeEvent):
+    """An activation finished where the run was told to stop after it: nothing follows from it yet.
+
+    NodeSucceeded says the same once the run goes on.
+    """
+
+    kind: Literal["NodeHeld"] = "NodeHeld"
     attempt: int
     output: Any = None
     taken: tuple[int, ...] = ()
@@ -267,6 +314,58 @@ class StepSucceeded(_NodeEvent):
     output: Any = None
 
 
+class QuestionAsked(_NodeEvent):
+    """A node asked somebody: the question as JSON data, and the JSON schema of the answers that it `expects`.
+
+    The attempt that asked has ended; once there is an answer the node's code starts again from its beginning. Asked
+    again under the same id, it was withdrawn before, or its last answer was `refused` for this reason.
+    """
+
+    kind: Literal["QuestionAsked"] = "QuestionAsked"
+    id: str
+    question: Any = None
+    expects: Any = None
+    refused: str | None = None
+
+
+class QuestionAnswered(_NodeEvent):
+    """A node has got the answer to its question; `by` is who gave it, where that was said."""
+
+    kind: Literal["QuestionAnswered"] = "QuestionAnswered"
+    id: str
+    answer: Any = None
+    by: str | None = None
+
+
+class QuestionWithdrawn(_NodeEvent):
+    """Nobody waits for an answer any more, and why."""
+
+    kind: Literal["QuestionWithdrawn"] = "QuestionWithdrawn"
+    id: str
+    reason: str
+
+
+class SignalAwaited(_NodeEvent):
+    """A node waits for a signal, of which `expects` is the JSON schema. Its attempt has ended, as at a question."""
+
+    kind: Literal["SignalAwaited"] = "SignalAwaited"
+    signal: str
+    expects: Any = None
+
+
+class SignalReceived(_NodeEvent):
+    """A node has got a signal; `message` is the id it was sent under, so that it is delivered once.
+
+    With `refused`, it was not what the node waits for, and says why; the node waits on.
+    """
+
+    kind: Literal["SignalReceived"] = "SignalReceived"
+    signal: str
+    message: str
+    value: Any = None
+    refused: str | None = None
+
+
 class Emitted(_NodeEvent):
     """A node said something with ctx.emit."""
 
@@ -280,9 +379,11 @@ Event: TypeAlias = Annotated[
     | RunSucceeded
     | RunFailed
     | RunCancelled
+    | RunSuspended
     | NodeStarted
     | AttemptFailed
     | NodeSucceeded
+    | NodeHeld
     | NodeFailed
     | NodeSkipped
     | NodeCancelled
@@ -295,6 +396,11 @@ Event: TypeAlias = Annotated[
     | ScopeStarted
     | ScopeEnded
     | StepSucceeded
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionWithdrawn
+    | SignalAwaited
+    | SignalReceived
     | Emitted,
     Field(discriminator="kind"),
 ]

@@ -24,9 +24,11 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.RunSucceeded: ("output",),
     events.RunFailed: ("error", "message", "failures"),
     events.RunCancelled: ("reason",),
+    events.RunSuspended: ("questions", "signals", "interrupts"),
     events.NodeStarted: ("attempt", "input"),
     events.AttemptFailed: ("attempt", "failure", "retry_in"),
     events.NodeSucceeded: ("attempt", "output", "taken", "updates", "cached"),
+    events.NodeHeld: ("attempt", "output", "taken", "updates", "cached"),
     events.NodeFailed: ("attempt", "failure", "taken"),
     events.NodeSkipped: (),
     events.NodeCancelled: ("reason",),
@@ -39,6 +41,11 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.ScopeStarted: ("graph", "fingerprint", "taken", "input"),
     events.ScopeEnded: ("output", "failures"),
     events.StepSucceeded: ("step", "output"),
+    events.QuestionAsked: ("id", "question", "expects", "refused"),
+    events.QuestionAnswered: ("id", "answer", "by"),
+    events.QuestionWithdrawn: ("id", "reason"),
+    events.SignalAwaited: ("signal", "expects"),
+    events.SignalReceived: ("signal", "message", "value", "refused"),
     events.Emitted: ("data",),
 }
 

@@ -26,6 +26,13 @@
     ├── LogMismatchError            a log names what the graph does not have
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
+    ├── QuestionError               something is wrong with a question or its answer; the run stays as it was
+    │   ├── UnknownQuestionError        the run never asked that; names those that it did
+    │   ├── QuestionClosedError         it has an answer already, or was withdrawn
+    │   ├── InvalidAnswerError          the answer is not what the question asks for
+    │   ├── InvalidSignalError          the value is not what the run waits for under that signal
+    │   ├── QuestionChangedError        a node asks something else under the same id
+    │   └── StorelessPauseError         a run would have to wait for somebody, and has no store to wait in
     ├── StoreError                  a store could not do what was asked; what was committed before is untouched
     │   ├── StoreAddressError           a store string that names no store
     │   ├── StoreLockedError            another process kept the database locked past the deadline
@@ -72,6 +79,7 @@
         ├── ExitOvertakenError          a loop was left and repeated in the same iteration
         ├── ActivationLimitError        the run's total cap was reached
         ├── NoResultError               the run ended and END was never reached
+        ├── RunSuspendedError           the run waits for somebody, so it has no output yet
         ├── RunCancelledError           somebody cancelled the run
         └── DeadlineError               the run exceeded its deadline
 
@@ -146,6 +154,15 @@ from loomgraph.errors.models import (
     StreamTruncatedError,
     ToolArgumentsError,
 )
+from loomgraph.errors.questions import (
+    InvalidAnswerError,
+    InvalidSignalError,
+    QuestionChangedError,
+    QuestionClosedError,
+    QuestionError,
+    StorelessPauseError,
+    UnknownQuestionError,
+)
 from loomgraph.errors.run import (
     ActivationLimitError,
     DeadlineError,
@@ -155,6 +172,7 @@ from loomgraph.errors.run import (
     NoResultError,
     RunCancelledError,
     RunError,
+    RunSuspendedError,
 )
 from loomgraph.errors.store import (
     AppendConflictError,
@@ -202,6 +220,8 @@ __all__ = [
     "GraphChangedError",
     "InDoubtError",
     "InputRefusedError",
+    "InvalidAnswerError",
+    "InvalidSignalError",
     "JoinIncompleteError",
     "LeaseLostError",
     "LogMismatchError",
@@ -231,6 +251,9 @@ __all__ = [
     "OutputRefusedError",
     "OutputTruncatedError",
     "OutputValidationError",
+    "QuestionChangedError",
+    "QuestionClosedError",
+    "QuestionError",
     "QuorumError",
     "RecordedError",
     "ReducerError",
@@ -238,6 +261,7 @@ __all__ = [
     "RunCancelledError",
     "RunError",
     "RunExistsError",
+    "RunSuspendedError",
     "ScopeCancelledError",
     "ScriptExhaustedError",
     "ScriptMismatchError",
@@ -252,10 +276,12 @@ __all__ = [
     "StoreLockedError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "StorelessPauseError",
     "StrayCancellationError",
     "StreamStalledError",
     "StreamTruncatedError",
     "ToolArgumentsError",
+    "UnknownQuestionError",
     "UnknownRunError",
     "ValueMissingError",
     "ValueRefusedError",

@@ -18,7 +18,12 @@ __all__ = [
     "NodeFailedError",
     "RunCancelledError",
     "RunError",
+    "RunSuspendedError",
 ]
+
+
+# how many of each kind a message lists
+_SHOWN = 5
 
 
 class RunError(LoomgraphError):
@@ -162,6 +167,37 @@ class DeadlineError(RunError):
         super().__init__(
             f"run '{run_id}' did not finish within its deadline of {seconds:g} s. Raise deadline=, or look at the "
             f"slowest nodes in .finished.",
+            run_id=run_id,
+            finished=finished,
+        )
+
+
+class RunSuspendedError(RunError):
+    """The run waits for somebody, so it has no output yet.
+
+    `.questions` are the ids of what it asks, `.signals` the names of the signals it waits for, `.interrupts` the keys
+    of the activations that it was told to stop at.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        questions: Mapping[str, str],
+        signals: Sequence[str],
+        interrupts: Sequence[str],
+        finished: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.questions, self.signals, self.interrupts = tuple(questions), tuple(signals), tuple(interrupts)
+        lines = [f"\n  question '{id}': {text}" for id, text in list(questions.items())[:_SHOWN]]
+        lines += [f"\n  and {len(questions) - _SHOWN} more questions"] if len(questions) > _SHOWN else []
+        lines += [f"\n  signal '{name}'" for name in self.signals[:_SHOWN]]
+        lines += [f"\n  stopped at '{key}', as it was told" for key in self.interrupts[:_SHOWN]]
+        answers = f", answers={{{next(iter(questions))!r}: ...}}" if questions else ""
+        send = f" Send a signal with graph.signal({run_id!r}, {signals[0]!r}, value, store=...)." if signals else ""
+        super().__init__(
+            f"run '{run_id}' is suspended and has no output yet. It waits for:{''.join(lines)}\n"
+            f"Go on with await graph.resume({run_id!r}, store=...{answers}).{send}",
             run_id=run_id,
             finished=finished,
         )

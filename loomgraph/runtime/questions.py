@@ -1,0 +1,286 @@
+"""Answers and signals from outside a run: what it asks, whether an answer fits, and the message that carries it.
+
+Works from any process and without the graph: a question's JSON schema is in the log. Runs nothing; the run picks its
+messages up when it next looks into its inbox. What is refused here was not sent, and the run stays as it was.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+from loomgraph.errors import (
+    AppendConflictError,
+    CodecError,
+    InvalidAnswerError,
+    InvalidSignalError,
+    LogMismatchError,
+    QuestionClosedError,
+    UnknownQuestionError,
+)
+from loomgraph.events import QuestionAnswered, QuestionAsked, SignalAwaited, SignalReceived
+from loomgraph.runtime.format import check_version, read_event
+from loomgraph.runtime.waiting import Question, WaitingFold
+from loomgraph.store.codec import Codec
+from loomgraph.store.protocol import FINISHED, Message, RunHeader, Store
+
+__all__ = [
+    "Answer",
+    "Question",
+    "Signal",
+    "answer",
+    "open_questions",
+    "plain_fields",
+    "plain_of",
+    "problem_of",
+    "read_answer",
+    "read_signal",
+    "read_waiting",
+    "refuse_unknown",
+    "signal",
+    "type_problem",
+]
+
+
+# which fields of an event are references to values
+_REFS: Mapping[Any, tuple[int, ...]] = {
+    QuestionAsked: (1, 2),
+    QuestionAnswered: (1,),
+    SignalAwaited: (1,),
+    SignalReceived: (2,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer on its way: to which question, asked by which event, what, and by whom."""
+
+    id: str
+    asked: int
+    answer: Any
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal on its way: the id it was sent under, its name, its value as plain JSON data."""
+
+    message: str
+    signal: str
+    value: Any
+
+
+async def open_questions(store: Store, run_id: str) -> tuple[Question, ...]:
+    """What a run waits to be answered, in the order it was asked; not what has an answer that is on its way.
+
+    Raises UnknownRunError, and StoreVersionError for a log of a newer loomgraph.
+    """
+    _, found = await read_waiting(store, run_id)
+    sent = {(message.id, message.asked) for message in map(read_answer, await store.inbox(run_id)) if message}
+    return tuple(question for question in found.questions.values() if (question.id, question.seq) not in sent)
+
+
+async def answer(
+    store: Store,
+    run_id: str,
+    answers: Mapping[str, Any],
+    *,
+    by: str | None = None,
+    typed: Callable[[Question], Any] | None = None,
+) -> None:
+    """Post answers by question id, as plain JSON data or as objects that have a JSON form; runs nothing.
+
+    All of them or, if one is refused, none. The same answer again is fine, so that a caller that was killed can repeat
+    itself. `by` says who answered; `typed` gives the type that a question is answered in, where one is known. Raises
+    UnknownRunError, UnknownQuestionError, InvalidAnswerError, QuestionClosedError.
+    """
+    if not answers:
+        return
+    header, found = await read_waiting(store, run_id)
+    messages = [read_answer(message) for message in await store.inbox(run_id)]
+    sent = {(message.id, message.asked): message.answer for message in messages if message is not None}
+    posts: list[Answer] = []
+    for id, given in answers.items():
+        question = found.questions.get(id)
+        if question is None or header.status in FINISHED:
+            refuse_unknown(run_id, id, found)
+            raise QuestionClosedError(run_id, id, found.closed.get(id, f"the run has {header.status}"))
+        tp = None if typed is None else typed(question)
+        plain = checked(run_id, question, given, tp)
+        if (id, question.seq) not in sent:
+            posts.append(Answer(id, question.seq, plain, by))
+        elif sent[id, question.seq] != plain:
+            raise QuestionClosedError(run_id, id, "another answer to it is on its way")
+    for post in posts:
+        await post_answer(store, run_id, post)
+
+
+async def post_answer(store: Store, run_id: str, post: Answer) -> None:
+    """Put an answer into the run's inbox. Raises QuestionClosedError if another one came first."""
+    data = to_json({"id": post.id, "asked": post.asked, "answer": post.answer, "by": post.by})
+    name = f"answer:{post.asked}:{post.id}"
+    try:
+        await store.post(run_id, name, "answer", data)
+    except AppendConflictError as error:
+        first = next((read_answer(m) for m in await store.inbox(run_id) if m.id == name), None)
+        if first is None or first.answer != post.answer:
+            raise QuestionClosedError(run_id, post.id, "another answer to it came first") from error
+
+
+async def signal(store: Store, run_id: str, name: str, value: Any = None, *, id: str | None = None) -> None:
+    """Send a signal to a run: kept until a node waits for that name, and delivered once; runs nothing.
+
+    `id` names this sending, so that a caller that was killed can repeat itself; made if left out. Raises
+    UnknownRunError, InvalidSignalError if nodes wait for it and none of them would take the value, and
+    AppendConflictError if the id was used for something else.
+    """
+    _, found = await read_waiting(store, run_id)
+    plain = signalled(run_id, name, value, found)
+    await post_signal(store, run_id, f"signal:{uuid.uuid4().hex if id is None else id}", name, plain)
+
+
+async def post_signal(store: Store, run_id: str, message: str, name: str, plain: Any) -> None:
+    """Put a signal into the run's inbox."""
+    await store.post(run_id, message, "signal", to_json({"signal": name, "value": plain}))
+
+
+async def read_waiting(store: Store, run_id: str) -> tuple[RunHeader, WaitingFold]:
+    """A run's header, and what its log says it waits for. Linear in the length of the log."""
+    header = await store.load(run_id)
+    check_version(header)
+    events = await store.events(run_id)
+    if not events:
+        raise LogMismatchError(run_id, "RunStarted")
+    found = WaitingFold()
+    told = [(stored, read_event(stored)) for stored in events]
+    named = any(past[0] in {QuestionAsked, SignalAwaited} for _, past in told)
+    values = await store.values(await store.digests(run_id)) if named else {}
+    codec = Codec()
+    for stored, (kind, key, fields) in told:
+        found.tell(stored.seq, stored.time, kind, key, plain_fields(codec, kind, fields, values))
+    return header, found
+
+
+def plain_fields(codec: Codec, kind: Any, fields: tuple[Any, ...], values: Mapping[bytes, bytes]) -> tuple[Any, ...]:
+    """The fields of an event about questions or signals, with plain JSON data where the log has references."""
+    refs = _REFS.get(kind, ())
+    return tuple(
+        codec.load(Any, field, values, f"{kind.__name__} of '{fields[0]}'") if i in refs else field
+        for i, field in enumerate(fields)
+    )
+
+
+# ---------------------------------------------------------------------- messages
+
+
+def read_answer(message: Message) -> Answer | None:
+    """The answer that a message carries, if it is one."""
+    if message.kind != "answer":
+        return None
+    fields = json.loads(message.data)
+    return Answer(fields["id"], fields["asked"], fields["answer"], fields["by"])
+
+
+def read_signal(message: Message) -> Signal | None:
+    """The signal that a message carries, if it is one."""
+    if message.kind != "signal":
+        return None
+    fields = json.loads(message.data)
+    return Signal(message.id, fields["signal"], fields["value"])
+
+
+# ---------------------------------------------------------------------- checks
+
+
+def refuse_unknown(run_id: str, id: str, found: WaitingFold) -> None:
+    """Raise UnknownQuestionError unless the run has asked this, whatever became of it."""
+    known = [*found.questions, *found.closed]
+    if id not in known:
+        close = difflib.get_close_matches(id, known, n=3)
+        raise UnknownQuestionError(run_id, id, close, list(found.questions))
+
+
+def checked(run_id: str, question: Question, given: Any, tp: Any = None) -> Any:
+    """An answer as plain JSON data. Raises InvalidAnswerError."""
+    try:
+        plain = plain_of(given)
+        problem = problem_of(question.schema, plain) or (None if tp is None else type_problem(tp, plain))
+    except ValueError as error:
+        raise InvalidAnswerError(run_id, question.id, given, str(error)) from error
+    if problem is not None:
+        raise InvalidAnswerError(run_id, question.id, given, problem)
+    return plain
+
+
+def signalled(run_id: str, name: str, value: Any, found: WaitingFold) -> Any:
+    """A signal's value as plain JSON data. Raises InvalidSignalError."""
+    try:
+        plain = plain_of(value)
+    except ValueError as error:
+        raise InvalidSignalError(run_id, name, value, str(error)) from error
+    problems = [problem_of(waiting.schema, plain) for waiting in found.awaited if waiting.signal == name]
+    if problems and problems[0] is not None and None not in problems:
+        raise InvalidSignalError(run_id, name, value, problems[0])
+    return plain
+
+
+def plain_of(value: Any) -> Any:
+    """A value as JSON data: what a model or dataclass is written as, registered classes too. Raises ValueError."""
+    try:
+        return to_jsonable_python(
+            value, by_alias=True, bytes_mode="base64", inf_nan_mode="strings", fallback=_as_its_class
+        )
+    except (PydanticSerializationError, RecursionError, CodecError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _as_its_class(value: Any) -> Any:
+    codec = Codec()
+    ref, rows = codec.dump(type(value), value, f"a {type(value).__name__}")
+    return codec.load(Any, ref, rows, f"a {type(value).__name__}")
+
+
+def problem_of(schema: Mapping[str, Any], plain: Any) -> str | None:
+    """Why plain JSON data does not fit a JSON schema, and where; None if it does."""
+    if not schema:
+        return None
+    # called through Any: its types come from a package that is not here when types are checked
+    jsonschema: Any = import_module("jsonschema")
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(plain))
+    if error is None:
+        return None
+    place = _place(error.absolute_path)
+    return f"at {place}: {error.message}" if place else error.message
+
+
+def type_problem(tp: Any, plain: Any) -> str | None:
+    """The same for a type, which may know more than its schema says."""
+    codec = Codec()
+    ref, rows = codec.dump(Any, plain, "the answer")
+    try:
+        codec.load(tp, ref, rows, "the answer")
+    except CodecError as error:
+        return problem_in(error)
+    return None
+
+
+def problem_in(error: CodecError) -> str:
+    """What a codec's refusal says about the value, and where in it."""
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        return str(error if cause is None else cause)
+    first = cause.errors(include_url=False)[0]
+    place = _place(first["loc"])
+    return f"at {place}: {first['msg']}" if place else first["msg"]
+
+
+def _place(path: Iterable[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
