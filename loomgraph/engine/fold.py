@@ -38,7 +38,8 @@ class Fold:
 
     `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded
     updates into live ones, given the activation they belong to; a container's output is not recorded and not decoded,
-    for it follows from its parts.
+    for it follows from its parts. `plain` does it for what lies in a graph that node code ran with ctx.run, given the
+    key alone: its types are known again only when that code asks for it again.
     """
 
     def __init__(
@@ -46,15 +47,19 @@ class Fold:
         machine: Machine,
         initial: Callable[[Plan, Any], dict[str, Any]],
         decode: Callable[[Activation, Any, Any], tuple[Any, Updates]],
+        plain: Callable[[str, Any, Any], tuple[Any, Updates]],
         within: str = "",
     ) -> None:
         self.machine = machine
         self.root: Scope | None = None
+        # by scope path, the graphs that ran inside nodes; those that ended too
+        self.scopes: dict[str, Scope] = {}
         # attempts that began and of which the log does not say how they ended
         self.started: set[Activation] = set()
         self.named: dict[str, list[Past]] = {}
         self._initial = initial
         self._decode = decode
+        self._plain = plain
         self._within = within
         self._index: dict[str, Activation] = {}
         self._pending: list[Command] = []
@@ -86,8 +91,9 @@ class Fold:
         subject: Any = Shadow(key)
         if named is not None:
             self.named.setdefault(named, []).append(past)
-            if kind is NodeSucceeded:  # its output is read when the graph it belongs to is known again
-                values = (values[0], None, values[2] or (), (), values[4])
+            if kind is NodeSucceeded:
+                output, updates = self._plain(key, values[1], values[3])
+                values = (values[0], output, values[2] or (), updates, values[4])
         elif kind is ScopeStarted:
             subject = self._enter(key, values[2])
         elif kind is NodeStarted:
@@ -139,7 +145,9 @@ class Fold:
         graph = activation.scope.plan.graphs[activation.node]
         if graph is None:
             raise LogMismatchError(self.machine.run_id, key)
-        return self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
+        scope = self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
+        self.scopes[key] = scope
+        return scope
 
     def _again(self, activation: Activation, attempt: int) -> None:
         if activation.child is not None:

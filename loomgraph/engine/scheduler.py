@@ -134,7 +134,8 @@ class Scheduler:
         plan = activation.scope.plan
         self.leave(activation)
         try:
-            taken = choose(plan, activation.node, command.value)
+            # the edges are the map's, whose value they ask for; an item takes none
+            taken = () if activation.owner is not None else choose(plan, activation.node, command.value)
         except Exception as error:
             self.refuse(activation, error)
             return

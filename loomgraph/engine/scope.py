@@ -333,6 +333,10 @@ class Scope:
         self.state.check(view, 0)
         return self.state.fields(view, 0)
 
+    def standing_state(self) -> dict[str, Any] | None:
+        """What has been written so far, whoever will see it; None without a state. For readers, not for nodes."""
+        return None if self.state is None else self.state.standing(self.over)
+
     def conclude(self) -> None:
         """Once nothing is active: END is settled, or the scope failed or was stopped."""
         if self.ended or self.inflight:

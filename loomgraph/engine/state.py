@@ -8,6 +8,7 @@ extends its writer's fold; only views that really merge are folded from the iter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from loomgraph.compile.plan import Plan
@@ -148,6 +149,23 @@ class StateRun:
             bits.append(low.bit_length() - 1)
             mask ^= low
         return sorted(bits, key=lambda bit: records[bit].order)
+
+    def standing(self, over: Sequence[bool]) -> dict[str, Any]:
+        """Everything written so far in canonical order, loops that still go round included: for readers of a log.
+
+        `over` says which loops have ended. No node sees this: what it sees comes from its own ancestors.
+        """
+        base = self.epochs[0].base
+        assert base is not None
+        return self.spec.fold(base, [write for record in self._gathered(0, over) for write in record.writes])
+
+    def _gathered(self, region: int, over: Sequence[bool]) -> list[Record]:
+        epoch = self.epochs[region]
+        inside = [inner for inner in self.plan.nest.regions[region].children if not over[inner]]
+        units = [(record.order, [record]) for record in epoch.records]
+        units.extend(((self.order.region[inner], -1), self._gathered(inner, over)) for inner in inside)
+        units.sort(key=lambda unit: unit[0])
+        return [*epoch.history, *(record for _, records in units for record in records)]
 
     # ------------------------------------------------------------------ writing
 

@@ -24,6 +24,7 @@
     ├── GraphChangedError           a run is resumed with a graph that its log does not fit
     ├── InDoubtError                a node that must not run twice may have run when its process died
     ├── LogMismatchError            a log names what the graph does not have
+    ├── UnknownEventError           a place in a log that is not there; says what is
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
     ├── QuestionError               something is wrong with a question or its answer; the run stays as it was
@@ -122,6 +123,7 @@ from loomgraph.errors.log import (
     InDoubtError,
     LogMismatchError,
     RecordedError,
+    UnknownEventError,
     ValueMissingError,
 )
 from loomgraph.errors.models import (
@@ -281,6 +283,7 @@ __all__ = [
     "StreamStalledError",
     "StreamTruncatedError",
     "ToolArgumentsError",
+    "UnknownEventError",
     "UnknownQuestionError",
     "UnknownRunError",
     "ValueMissingError",

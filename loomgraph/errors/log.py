@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
-from loomgraph.errors.base import Failure, LoomgraphError
+from loomgraph.errors.base import Failure, LoomgraphError, names
 
 __all__ = [
     "GraphChangedError",
     "InDoubtError",
     "LogMismatchError",
     "RecordedError",
+    "UnknownEventError",
     "ValueMissingError",
 ]
+
+_SHOWN = 12
 
 
 class LogMismatchError(LoomgraphError):
@@ -32,6 +36,20 @@ class RecordedError(LoomgraphError):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         super().__init__(f"{failure.error}: {failure.message}")
+
+
+class UnknownEventError(LoomgraphError):
+    """A run's log has no event of that number, or none of an activation of that key; `.keys` are those it has."""
+
+    def __init__(self, run_id: str, place: int | str, events: int, keys: Sequence[str] = ()) -> None:
+        self.run_id, self.place, self.events, self.keys = run_id, place, events, tuple(keys)
+        if isinstance(place, int):
+            super().__init__(f"run '{run_id}' has {events} events, 0 to {events - 1}, and no event {place}.")
+            return
+        close = difflib.get_close_matches(place, keys, n=3)
+        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        hint = f"Did you mean {names(close, 'or')}?" if close else f"It has {names(keys[:_SHOWN])}{more}."
+        super().__init__(f"the log of run '{run_id}' has no activation '{place}'. {hint if keys else 'It has none.'}")
 
 
 class ValueMissingError(LoomgraphError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, 
     from loomgraph.compile.compiled import CompiledGraph
     from loomgraph.compile.nest import Nest
     from loomgraph.runtime.handle import RunHandle
+    from loomgraph.runtime.history import History
     from loomgraph.runtime.options import ResumeKeywords, RunKeywords
     from loomgraph.runtime.recorded import OnChange
     from loomgraph.runtime.result import RunResult
@@ -148,6 +149,37 @@ class Graph(Generic[InT, OutT]):
             recorded = await load(kept, run_id, self._compiled, on_change)
             run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), kept, recorded)
             return await run.execute()
+
+    # ------------------------------------------------------------------ reading
+
+    async def replay(self, run_id: str, *, store: Store | str) -> RunResult[OutT]:
+        """The result of a run as its log has it, whatever became of it; nothing runs, and nothing is written.
+
+        The run may have ended, failed, or go on in another process at this moment: `status` says which, and `state`
+        is what had been written by then. `output` is None unless it succeeded. Values inside graphs that a node ran
+        with ctx.run are plain JSON data, for only that node knows their types. Raises UnknownRunError, and
+        GraphChangedError if the log does not fit this graph; nodes may have other code.
+        """
+        from loomgraph.runtime.history import replayed
+        from loomgraph.runtime.recorded import load
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            return replayed(await load(kept, run_id, self._compiled, "compatible"))
+
+    async def history(self, run_id: str, *, store: Store | str) -> History:
+        """The run at any of its events: `(await graph.history("t-42", store=...)).at(17).state`.
+
+        Reads the log once, and as `replay` does. Raises what `replay` raises.
+        """
+        from loomgraph.runtime.history import History
+        from loomgraph.runtime.recorded import load
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            return History(await load(kept, run_id, self._compiled, "compatible"))
 
     # ------------------------------------------------------------------ drawing
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.plan import Plan
@@ -24,7 +24,7 @@ from loomgraph.runtime.format import LogFormat, check_version, shape_of
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
-__all__ = ["OnChange", "Recorded", "initial_fields", "load"]
+__all__ = ["Folded", "OnChange", "Recorded", "initial_fields", "load"]
 
 OnChange: TypeAlias = Literal["strict", "compatible"]
 """strict: a node that the log has started must not have changed. compatible: its code may have, its types not."""
@@ -46,6 +46,14 @@ def initial_fields(plan: Plan, given: Any) -> dict[str, Any]:
     return spec.initial(given)
 
 
+class Folded(NamedTuple):
+    """A log as a machine has it: the run's own scope, every entry with its values, and the fold itself."""
+
+    root: Scope
+    entries: list[Entry]
+    fold: Fold
+
+
 @dataclass(slots=True, eq=False)
 class Recorded:
     """The log of one run, its values, and what reads them.
@@ -64,8 +72,8 @@ class Recorded:
         """RunStarted: (version, graph, fingerprint, input, taken, shape, state), still as references."""
         return self.log.past(self.events[0])
 
-    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Scope:
-        """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
+    def folded(self, machine: Machine, stop: int | None = None) -> Folded:
+        """The log up to event `stop` (excluded), told to a fresh machine. Calls no node, and no condition."""
         compiled, log = self.log.compiled, self.log
         body = (*self.start[2], None, None)[:7]
         value = log.codec.load(compiled.definition.input, body[3], self.values, "the run's input")
@@ -73,12 +81,12 @@ class Recorded:
         state = None
         if model is not None and body[6] is not None:
             state = log.codec.load(model.model, body[6], self.values, "the run's first state")
-        fold = Fold(machine, initial_fields, self._decoded)
+        fold = Fold(machine, initial_fields, self._decoded, self._plain)
         taken = tuple(body[4] or ())
         root = fold.open(compiled.plan, value, taken, initial_fields(compiled.plan, state))
         first = (compiled.definition.name, body[2], value, taken, state)
         entries: list[Entry] = [(self.events[0].time, RunStarted, None, first)]
-        for stored in self.events[1:]:
+        for stored in self.events[1:stop]:
             past = log.past(stored)
             if past[0] is RunSucceeded:
                 entries.append((stored.time, RunSucceeded, None, (root.output,)))
@@ -87,21 +95,32 @@ class Recorded:
             else:
                 entries.append((stored.time, *fold.apply(past)))
         fold.finish()
-        journal.restore(entries, self.values)
-        self.doubtful = [a for a in fold.started if a.scope.plan.definition.nodes[a.node].effect == "once"]
-        scheduler.dormant.update(fold.named)
+        return Folded(root, entries, fold)
+
+    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Scope:
+        """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
+        folded = self.folded(machine)
+        journal.restore(folded.entries, self.values)
+        started = folded.fold.started
+        self.doubtful = [a for a in started if a.scope.plan.definition.nodes[a.node].effect == "once"]
+        scheduler.dormant.update(folded.fold.named)
         scheduler.revive = self._reviver(machine, scheduler)
-        return root
+        return folded.root
 
     def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
         value = self.log.value(activation, output, self.values)
         return value, self.log.updates(activation, updates, self.values)
 
+    def _plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
+        where = f"'{key}'"
+        value = self.log.codec.load(Any, output, self.values, where)
+        return value, tuple((name, self.log.codec.load(Any, ref, self.values, where)) for name, ref, *_ in updates)
+
     def _reviver(self, machine: Machine, scheduler: Scheduler) -> Any:
         def revive(
             activation: Activation, key: str, plan: Plan, fingerprint: str, value: Any, past: list[Past]
         ) -> Scope:
-            fold = Fold(machine, initial_fields, self._decoded, within=past[0][1])
+            fold = Fold(machine, initial_fields, self._decoded, self._plain, within=past[0][1])
             scope = fold.open_named(activation, key, plan, fingerprint, value, past[0])
             for event in past[1:]:
                 fold.apply(event)

@@ -23,12 +23,12 @@ from loomgraph.events import (
     node_path,
 )
 from loomgraph.graph.ownership import own
+from loomgraph.store.protocol import RunStatus
 
 __all__ = ["ActivationRecord", "ActivationStatus", "RunResult", "RunStatus", "Usage", "finished", "fold"]
 
 OutT = TypeVar("OutT", default=Any)
 
-RunStatus: TypeAlias = Literal["running", "succeeded", "failed", "cancelled"]
 ActivationStatus: TypeAlias = Literal["running", "succeeded", "failed", "handled", "skipped", "cancelled"]
 
 

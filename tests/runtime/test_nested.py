@@ -120,6 +120,16 @@ async def test_items_of_a_map_of_graphs_do_not_wait_for_each_other() -> None:
     assert {record.key for record in result.node("pipeline/first")} == {"pipeline[0]/first", "pipeline[1]/first"}
 
 
+async def test_a_condition_out_of_a_map_of_graphs_is_asked_for_the_list_and_not_for_its_items() -> None:
+    asked: list[Any] = []
+    wf = Workflow("asks", input=list[int], output=list[int])
+    mapped = wf.map(START, chain(add, name="inner"))
+    wf.edge(mapped, END, when=lambda values: asked.append(values) or len(values) == 2, label="two")
+    result = await wf.compile().run([1, 2])
+    assert result.output == [2, 3]
+    assert asked == [[2, 3]]
+
+
 async def test_loops_in_a_graph_in_a_loop_start_anew_each_time() -> None:
     async def count(value: int) -> int:
         return value + 1
