@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from loomgraph.errors import CompileError, Failure, Finding, LoomgraphError, NodeFailedError, RunError
 from loomgraph.graph.context import Context
-from loomgraph.graph.policy import Cache, Quorum, Retry
+from loomgraph.graph.policy import Cache, Limit, Quorum, Retry
 from loomgraph.graph.refs import END, OTHERWISE, START
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.plugs import offer
@@ -30,6 +30,7 @@ __all__ = [
     "Failure",
     "Finding",
     "Graph",
+    "Limit",
     "LoomgraphError",
     "NodeFailedError",
     "Quorum",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeAlias
 
 import anyio
 
 from loomgraph.engine.activation import Activation
 
 __all__ = ["NodeLimits", "Slots"]
+
+_Key: TypeAlias = tuple[int, int] | str
+"""A node of a graph, or the name of a limit that several nodes share."""
 
 
 class Slots:
@@ -85,15 +89,15 @@ class Slots:
 
 
 class NodeLimits:
-    """Per-node limits: activations that have to wait are parked and come back when one of their node ends."""
+    """Limits of nodes, or of several that share a name: who has to wait is parked and comes back when one ends."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[int, int], int] = {}
-        self._parked: dict[tuple[int, int], deque[Activation]] = {}
+        self._used: dict[_Key, int] = {}
+        self._parked: dict[_Key, deque[Activation]] = {}
 
     def take(self, activation: Activation, limit: int) -> bool:
         """Whether the activation may start now; if not, it is parked."""
-        key = (id(activation.scope.plan), activation.node)
+        key = _key(activation)
         used = self._used.get(key, 0)
         if used >= limit:
             self._parked.setdefault(key, deque()).append(activation)
@@ -105,12 +109,12 @@ class NodeLimits:
     def give(self, activation: Activation, limit: int) -> Activation | None:
         """An activation that held a place ended; the next one of its node, if one is parked."""
         activation.held = False
-        self._used[(id(activation.scope.plan), activation.node)] -= 1
+        self._used[_key(activation)] -= 1
         return self.wake(activation, limit)
 
     def wake(self, activation: Activation, limit: int) -> Activation | None:
         """The next parked activation of the same node for which there is room."""
-        key = (id(activation.scope.plan), activation.node)
+        key = _key(activation)
         parked = self._parked.get(key)
         while parked and self._used.get(key, 0) < limit:
             found = parked.popleft()
@@ -120,8 +124,13 @@ class NodeLimits:
 
     def unpark(self, activation: Activation) -> bool:
         """Take an activation off its queue, because it is cancelled; False if it is not parked."""
-        parked = self._parked.get((id(activation.scope.plan), activation.node))
+        parked = self._parked.get(_key(activation))
         if parked is None or activation not in parked:
             return False
         parked.remove(activation)
         return True
+
+
+def _key(activation: Activation) -> _Key:
+    plan = activation.scope.plan
+    return plan.definition.nodes[activation.node].limit_name or (id(plan), activation.node)

@@ -74,6 +74,12 @@
     │       └── CassetteMismatchError       no recording of this request; carries `.diff`
     ├── ModelNameError              a string that names no model
     ├── ModelMissingError           a model whose library is not installed
+    ├── ToolError                   a tool call that could not be carried out; read by the model that asked for it
+    │   ├── UnknownToolError            there is no tool of that name
+    │   ├── ToolInputError              arguments that do not fit the tool's schema
+    │   ├── ToolReferenceError          a reference to a result that is not there
+    │   ├── ToolTimeoutError            a call was stopped after its tool's timeout
+    │   └── ToolResultError             a tool returned what JSON cannot hold
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -190,6 +196,14 @@ from loomgraph.errors.store import (
     StoreVersionError,
     UnknownRunError,
 )
+from loomgraph.errors.tools import (
+    ToolError,
+    ToolInputError,
+    ToolReferenceError,
+    ToolResultError,
+    ToolTimeoutError,
+    UnknownToolError,
+)
 from loomgraph.errors.values import (
     CodecError,
     CopyRefusedError,
@@ -283,9 +297,15 @@ __all__ = [
     "StreamStalledError",
     "StreamTruncatedError",
     "ToolArgumentsError",
+    "ToolError",
+    "ToolInputError",
+    "ToolReferenceError",
+    "ToolResultError",
+    "ToolTimeoutError",
     "UnknownEventError",
     "UnknownQuestionError",
     "UnknownRunError",
+    "UnknownToolError",
     "ValueMissingError",
     "ValueRefusedError",
     "ValueTooLargeError",

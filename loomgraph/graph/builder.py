@@ -28,7 +28,7 @@ from loomgraph.graph.definition import (
     NodeDef,
     OnFailure,
 )
-from loomgraph.graph.policy import Cache, MapSpec, OnItemError, Quorum, Retry, Wait
+from loomgraph.graph.policy import Cache, Limit, MapSpec, OnItemError, Quorum, Retry, Wait
 from loomgraph.graph.refs import ALWAYS, END, END_INDEX, OTHERWISE, START, START_INDEX, Embeddable, Ref, Sentinel
 from loomgraph.graph.signature import EMPTY, Param, Signature, read_signature
 from loomgraph.graph.state import StateSpec
@@ -119,7 +119,7 @@ class Builder:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
-        limit: int | None = None,
+        limit: int | Limit | None = None,
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
@@ -135,7 +135,7 @@ class Builder:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
-        limit: int | None = None,
+        limit: int | Limit | None = None,
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
@@ -151,7 +151,7 @@ class Builder:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
-        limit: int | None = None,
+        limit: int | Limit | None = None,
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
@@ -166,7 +166,7 @@ class Builder:
         name: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
-        limit: int | None = None,
+        limit: int | Limit | None = None,
         cache: Cache | bool = False,
         tags: Sequence[str] = (),
         version: str | None = None,
@@ -174,9 +174,9 @@ class Builder:
     ) -> Any:
         """Declare a node: a function (sync or async), a callable object, a Graph or an Agent. Also a decorator.
 
-        `timeout` is in seconds, per attempt; `limit` is how many attempts of this node run at a time in one run;
-        `version` stands in for the source code in the node's fingerprint; `effect="once"` says that running it twice
-        would do harm. Returns the node's handle.
+        `timeout` is in seconds, per attempt; `limit` is how many attempts of this node run at a time in one run (with
+        `Limit(n, name)`: of all nodes that share the name); `version` stands in for the source code in the node's
+        fingerprint; `effect="once"` says that running it twice would do harm. Returns the node's handle.
         Raises DefinitionError for what is not callable.
         """
         _check_options(timeout, limit, effect)
@@ -190,7 +190,8 @@ class Builder:
                 name=name,
                 retry=retry,
                 timeout=timeout,
-                limit=limit,
+                limit=limit.n if isinstance(limit, Limit) else limit,
+                limit_name=limit.name if isinstance(limit, Limit) else None,
                 cache=kept,
                 tags=tuple(tags),
                 version=version,
@@ -425,12 +426,12 @@ class Builder:
         )
 
 
-def _check_options(timeout: float | None, limit: int | None, effect: Effect) -> None:
+def _check_options(timeout: float | None, limit: int | Limit | None, effect: Effect) -> None:
     if timeout is not None and not timeout > 0:
         raise DefinitionError(f"timeout={timeout} leaves no time; use seconds > 0, or leave it out.")
     if effect not in ("repeat", "once"):
         raise DefinitionError(f"effect={effect!r} is unknown; use 'repeat' or 'once'.")
-    if limit is not None and limit < 1:
+    if isinstance(limit, int) and limit < 1:
         raise DefinitionError(f"limit={limit} would run nothing; use at least 1, or leave it out.")
 
 

@@ -77,6 +77,7 @@ class NodeDef:
     retry: Retry | None = None
     timeout: float | None = None
     limit: int | None = None
+    limit_name: str | None = None
     cache: Cache | None = None
     tags: tuple[str, ...] = ()
     version: str | None = None

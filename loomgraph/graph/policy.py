@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from loomgraph.errors import ActivationError, DefinitionError, ModelError, NodeTimeoutError, ValueRefusedError
 
-__all__ = ["Cache", "MapSpec", "OnItemError", "Quorum", "Retry", "Wait", "retryable"]
+__all__ = ["Cache", "Limit", "MapSpec", "OnItemError", "Quorum", "Retry", "Wait", "retryable"]
 
 # What a second try cannot mend: the code or the data is wrong, not the world.
 _PROGRAMMING: tuple[type[BaseException], ...] = (
@@ -129,6 +129,21 @@ class Cache:
     def __post_init__(self) -> None:
         if self.size < 1 or (self.ttl is not None and self.ttl <= 0):
             raise DefinitionError(f"{self!r} would keep nothing; use size >= 1 and ttl > 0 seconds.")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`limit=Limit(2, "search api")`: at most `n` attempts at a time over all nodes of one run that share the name.
+
+    Nested graphs count too. Nodes that share a name and give different numbers keep to their own number each.
+    """
+
+    n: int
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise DefinitionError(f"Limit({self.n}, {self.name!r}) would run nothing; use at least 1.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,22 @@
-"""Functions that a model may call: their schemas, and the order of their effects. Planned.
+"""What an agent calls: functions with a schema, what they touch, and the order in which a batch of calls runs.
 
-It will never hide a tool's error from the agent that called it.
+Refuses to know of models: a call is a name and arguments, a result is text and a value.
 """
+
+from loomgraph.tools.batch import batch_graph, run_batch
+from loomgraph.tools.calls import ToolCall, ToolResult
+from loomgraph.tools.ordering import OrderedCall, order_calls
+from loomgraph.tools.references import Syntax
+from loomgraph.tools.tool import Tool, tool
+
+__all__ = [
+    "OrderedCall",
+    "Syntax",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "batch_graph",
+    "order_calls",
+    "run_batch",
+    "tool",
+]

@@ -22,7 +22,7 @@ HEAVY = {
 }
 PUBLIC = [
     *("END", "OTHERWISE", "START"),
-    *("ActivationRecord", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph", "LoomgraphError"),
+    *("ActivationRecord", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph", "Limit", "LoomgraphError"),
     *("NodeFailedError", "Quorum", "Retry", "RunError", "RunHandle", "RunResult", "Workflow"),
     "__version__",
 ]

@@ -1,0 +1,211 @@
+"""A batch of calls as a graph, one node a call: the engine runs what is independent at the same time.
+
+A call that fails gives an error result, calls that need its value are skipped with the reason, the others keep
+theirs. The graph never fails for a call; it fails for what no model should see, such as a cancelled run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pydantic_core import to_json
+
+from loomgraph.errors import ToolError
+from loomgraph.graph.context import Context
+from loomgraph.graph.policy import Limit
+from loomgraph.graph.refs import END, START
+from loomgraph.runtime.graph import Graph
+from loomgraph.runtime.workflow import Workflow
+from loomgraph.tools.calls import Outcome, ToolCall, ToolResult
+from loomgraph.tools.ordering import OrderedCall, order_calls
+from loomgraph.tools.references import PathError, Syntax, replace_references
+from loomgraph.tools.tool import Tool
+
+__all__ = ["Around", "Proceed", "batch_graph", "run_batch", "shown"]
+
+Proceed: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
+Around: TypeAlias = Callable[[Tool, ToolCall, Context, Proceed], Awaitable[ToolResult]]
+"""What stands around every call: given the tool, the call with its references replaced, the context and what carries
+the call out. It returns the result, its own or what `proceed(call)` gave."""
+
+
+class _Call:
+    """The body of one call's node. `results` are those of the calls it waits for."""
+
+    def __init__(self, ordered: OrderedCall, batch: Sequence[OrderedCall], tool: Tool | None, around: Around | None):
+        self.ordered = ordered
+        self.tool = tool
+        self.around = around
+        self.ids = tuple(other.call.id for other in batch)
+        self.needed = frozenset(batch[i].call.id for i in ordered.needs)
+        self.__name__ = ordered.call.name
+
+    def __loomgraph_fingerprint__(self) -> str:
+        said = to_json([self.ordered.call, sorted(self.needed)]).decode()
+        return said if self.tool is None else f"{said} {self.tool.__loomgraph_fingerprint__()}"
+
+    async def answer(self, results: Sequence[ToolResult], syntax: Syntax, ctx: Context) -> ToolResult:
+        ordered, tool = self.ordered, self.tool
+        if ordered.problem is not None or tool is None:
+            return _failed(ordered.call, ordered.problem or "it is not there")
+        needed = {result.id: result for result in results if result.id in self.needed}
+        missing = [result for result in needed.values() if not result.ok]
+        if missing:
+            why = "; ".join(f"'{result.id}' ({result.name}) has no result: {result.content}" for result in missing)
+            return _without(ordered.call, "skipped", f"not called, for it needs results that are not there: {why}")
+        values = {result.id: result.value for result in needed.values()}
+        try:
+            arguments = replace_references(dict(ordered.arguments), self.ids, syntax, values.__getitem__)
+        except PathError as error:
+            return _failed(ordered.call, str(error))
+        call = ordered.call.model_copy(update={"arguments": arguments})
+        if self.around is None:
+            return await _carried_out(tool, call, ctx)
+        return await self.around(tool, call, ctx, lambda changed: _carried_out(tool, changed, ctx))
+
+
+class _First(_Call):
+    """A call that waits for nobody."""
+
+    def __init__(self, syntax: Syntax, *args: Any) -> None:
+        super().__init__(*args)
+        self.syntax: Syntax = syntax
+
+    async def __call__(self, calls: list[ToolCall], ctx: Context) -> ToolResult:
+        return await self.answer((), self.syntax, ctx)
+
+
+class _Next(_Call):
+    """A call that waits for others."""
+
+    def __init__(self, syntax: Syntax, *args: Any) -> None:
+        super().__init__(*args)
+        self.syntax: Syntax = syntax
+
+    async def __call__(self, results: list[ToolResult], ctx: Context) -> ToolResult:
+        return await self.answer(results, self.syntax, ctx)
+
+
+async def _collect(results: list[ToolResult]) -> list[ToolResult]:
+    return results
+
+
+def batch_graph(
+    calls: Sequence[ToolCall],
+    tools: Mapping[str, Tool],
+    *,
+    syntax: Syntax = "ids",
+    around: Around | None = None,
+    name: str = "tools",
+) -> Graph[list[ToolCall], list[ToolResult]]:
+    """The graph of a batch: from the list of its calls to their results in the same order.
+
+    Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'.
+    """
+    ordered = order_calls(calls, tools, syntax)
+    wf = Workflow(name, input=list[ToolCall], output=list[ToolResult])
+    nodes: list[Any] = []
+    taken: set[str] = {"results"}
+    for place in ordered:
+        tool = tools.get(place.call.name)
+        kind = _Next if place.needs or place.after else _First
+        nodes.append(
+            wf.node(
+                kind(syntax, place, ordered, tool, around),
+                name=_unused(place.call.name or "call", taken),
+                retry=None if tool is None else tool.retry,
+                limit=None if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
+                effect="repeat" if tool is None else tool.effect,
+                tags=() if tool is None else tool.tags,
+            )
+        )
+    for place, node in zip(ordered, nodes, strict=True):
+        waits = [nodes[i] for i in sorted({*place.needs, *place.after})]
+        if waits:
+            wf.join(waits, into=node)
+        else:
+            wf.edge(START, node)
+    results = wf.node(_collect, name="results")
+    if nodes:
+        wf.join(nodes, into=results)
+    else:
+        wf.node(_nothing, name="nothing")
+        wf.chain(START, "nothing", "results")
+    wf.edge(results, END)
+    return wf.compile()
+
+
+async def _nothing(calls: list[ToolCall]) -> list[ToolResult]:
+    return []
+
+
+async def run_batch(
+    ctx: Context,
+    calls: Sequence[ToolCall],
+    tools: Mapping[str, Tool],
+    *,
+    key: str = "tools",
+    syntax: Syntax = "ids",
+    around: Around | None = None,
+) -> list[ToolResult]:
+    """Run a batch inside a node: a scope of its own under `key`, each call an activation. Results in calls' order."""
+    if not calls:
+        return []
+    graph = batch_graph(calls, tools, syntax=syntax, around=around)
+    results: list[ToolResult] = await ctx.run(graph, list(calls), key=key)
+    return results
+
+
+async def _carried_out(tool: Tool, call: ToolCall, ctx: Context) -> ToolResult:
+    """One attempt. What the tool raises is its error result, unless its retry wants another attempt."""
+    assert isinstance(call.arguments, dict), "references are replaced in arguments that were read"
+    try:
+        value = tool.plain(await tool.call(call.arguments, ctx))
+    except Exception as error:
+        retry = tool.retry
+        if retry is not None and ctx.attempt < retry.attempts and retry.wants(error):
+            raise
+        return _failed(call, error)
+    content, omitted = shown(value, tool.max_chars)
+    return ToolResult(
+        id=call.id,
+        name=call.name,
+        outcome="ok",
+        content=content,
+        value=value,
+        ends_turn=tool.ends_turn,
+        omitted=omitted,
+    )
+
+
+def shown(value: Any, limit: int) -> tuple[str, int]:
+    """A value as a model reads it, and how many characters are left out: text as it is, anything else as JSON.
+
+    What is too long loses its middle, for both ends say most.
+    """
+    text = value if isinstance(value, str) else to_json(value).decode()
+    if len(text) <= limit:
+        return text, 0
+    head = limit * 2 // 3
+    tail = limit - head
+    omitted = len(text) - limit
+    return f"{text[:head]}\n[... {omitted} of {len(text)} characters left out ...]\n{text[-tail:]}", omitted
+
+
+def _failed(call: ToolCall, error: BaseException | str) -> ToolResult:
+    text = str(error) if isinstance(error, (ToolError, str)) else f"{type(error).__name__}: {error}"
+    return _without(call, "error", text)
+
+
+def _without(call: ToolCall, outcome: Outcome, content: str) -> ToolResult:
+    return ToolResult(id=call.id, name=call.name, outcome=outcome, content=content)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    taken.add(found)
+    return found
