@@ -25,7 +25,7 @@ async def _run(order: dict[str, Any]) -> dict[str, Any]:
     make, value = GRAPHS[order["graph"]]
     graph = make()
     inner = open_store(f"sqlite:{order['database']}")
-    store: Any = KillingStore(inner, at=order["at"], after=order["after"])
+    store: Any = KillingStore(inner, at=order["at"], late=order["after"])
     try:
         if order["resume"]:
             # the killed process gave up nothing; its lease is short and has run out
