@@ -39,7 +39,8 @@ class Activation:
     """One firing of a node. The machine's command to start is the activation itself.
 
     `index` is the item's position in a map, None for anything else; `map` is set on the map's own activation,
-    `child` on a graph node's, `steps` has its durable steps; `held`, `slot`, `away` and `task` are the driver's.
+    `child` on a graph node's, `steps` has its durable steps; `spent` counts the attempts before an unhandled
+    failure that the run has gone on from; `held`, `slot`, `away` and `task` are the driver's.
     `dead` means that nobody waits for the result any more: it is refused and not logged.
     """
 
@@ -58,6 +59,7 @@ class Activation:
         "owner",
         "scope",
         "slot",
+        "spent",
         "steps",
         "task",
         "view",
@@ -73,6 +75,7 @@ class Activation:
         self.input = input
         self.view = view
         self.attempt = 1
+        self.spent = 0
         self.dead = False
         self.cancelling = False
         self.held = False
@@ -89,6 +92,11 @@ class Activation:
         if self.steps is _NO_STEPS:
             self.steps = {}
         self.steps[key] = value
+
+    @property
+    def tries(self) -> int:
+        """Which attempt this is of those that its retry policy allows: going on after a failure begins anew."""
+        return self.attempt - self.spent
 
     @property
     def name(self) -> str:

@@ -118,12 +118,12 @@ class Attempts:
         """Record a failed attempt; seconds to wait for the next one, None if it was the last."""
         scheduler = self._scheduler
         retry = program.retry
-        last = retry is None or activation.attempt >= retry.attempts or activation.dead or activation.cancelling
+        last = retry is None or activation.tries >= retry.attempts or activation.dead or activation.cancelling
         if retry is None or last or not retry.wants(error):
             scheduler.refuse(activation, error)
             scheduler.absorb()
             return None
-        wait = retry.wait(activation.attempt, scheduler.chance(), error)
+        wait = retry.wait(activation.tries, scheduler.chance(), error)
         failure = failure_of(activation, error)
         scheduler.journal.add(AttemptFailed, activation, (activation.attempt, failure, wait))
         return wait

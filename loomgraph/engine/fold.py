@@ -2,7 +2,8 @@
 
 What the log says happened is told to a fresh machine, in order; what the machine derives from it again (skips,
 iterations, decisions) is not read but recomputed. An unhandled failure is not applied, so its activation is simply
-unfinished: going on gives it a new attempt with a fresh retry budget. What remains at the end is what to do next.
+unfinished: going on gives it a new attempt with a fresh retry budget. What remains at the end is what to do next; and
+what follows from the log's last event and is not in the log, because it was cut off there, is said again.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Stored
-from loomgraph.engine.facts import Shadow
-from loomgraph.engine.machine import Command, Machine
+from loomgraph.engine.facts import Shadow, key_of
+from loomgraph.engine.machine import Command, Fact, Machine
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import Failure, LogMismatchError, RecordedError
 from loomgraph.events import (
@@ -64,6 +65,8 @@ class Fold:
         self._index: dict[str, Activation] = {}
         self._pending: list[Command] = []
         self._values: dict[Activation, Any] = {}
+        # what follows from the last event that did not itself follow from another, and has not been read yet
+        self._owed: dict[tuple[Any, str], Fact] = {}
         machine.index = self._index
 
     def open(self, plan: Plan, value: Any, taken: tuple[int, ...], fields: dict[str, Any]) -> Scope:
@@ -87,6 +90,8 @@ class Fold:
         Raises LogMismatchError if it names what this graph does not have.
         """
         kind, key, values = past
+        if self._owed.pop((kind, key), None) is None:
+            self._owed.clear()
         named = named_scope(key, len(self._within))
         subject: Any = Shadow(key)
         if named is not None:
@@ -119,6 +124,7 @@ class Fold:
         elif key in self._index and kind is not NodeSkipped:
             subject = self._index[key]  # derived from the others, or about the process that wrote it
         self._drain()
+        self._owed.pop((kind, key), None)
         return kind, subject, values
 
     def finish(self) -> list[Command]:
@@ -127,7 +133,7 @@ class Fold:
             c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))
         ]
         self.machine.index = None
-        self.machine.facts.clear()
+        self.machine.facts.extend(self._owed.values())
         self.machine.commands.extend(left)
         return left
 
@@ -152,6 +158,7 @@ class Fold:
     def _again(self, activation: Activation, attempt: int) -> None:
         if activation.child is not None:
             self.machine.abandon(activation.child, "a new attempt follows")
+            self.machine.facts.clear()  # those that failed in it are not told to have failed, so they look alive here
             activation.child = None
         activation.attempt = attempt + 1
 
@@ -169,12 +176,14 @@ class Fold:
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
         _, failure, taken = values
         if not taken and not self._settled_anyway(activation):
+            activation.spent = activation.attempt - 1
             return  # unhandled: to be tried again
         if activation.child is not None and not activation.child.ended:
             self.machine.abandon(activation.child, "it failed")
         if activation.map is not None:
             for item in list(activation.map.live.values()):
                 self.machine.kill(item, "the map failed")
+        self.machine.facts.clear()
         error: Failure = failure
         self.machine.failed(activation, [(error, RecordedError(error))], taken, error)
 
@@ -199,6 +208,8 @@ class Fold:
             if isinstance(command, Completed):
                 self._values[command.activation] = command.value
             self._pending.append(command)
+        for fact in self.machine.facts:
+            self._owed[fact[0], key_of(fact[1])] = fact
         self.machine.facts.clear()
 
     def _open(self, command: Activation | Completed | Failed) -> bool:

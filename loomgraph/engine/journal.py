@@ -22,7 +22,8 @@ __all__ = ["Journal", "Reader"]
 class Journal:
     """`entries` in log order; `now` gives the time in seconds since the epoch.
 
-    `durable` says whether `commit` has to be awaited before anything recorded is acted on.
+    `durable` says whether `commit` has to be awaited before anything recorded is acted on. `broken` is why a write
+    failed: the log ends there, nothing more is written, and the run ends with it.
     """
 
     def __init__(self, run_id: str, now: Callable[[], float], lag: int | None = None) -> None:
@@ -30,6 +31,7 @@ class Journal:
         self.entries: list[Entry] = []
         self.closed = False
         self.durable = False
+        self.broken: BaseException | None = None
         self.lag = lag
         self.readers: list[weakref.ref[Reader]] = []
         self._now = now

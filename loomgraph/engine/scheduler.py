@@ -87,10 +87,24 @@ class Scheduler:
                 # what is left was withdrawn: nobody waits for it
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as error:
-            inner = unwrapped(error)
-            raise inner from inner.__cause__  # not `from None`: the cause is the user's exception
+            broken = self.journal.broken
+            other = error if broken is None else error.split(lambda inner: inner is broken)[1]
+            if other is not None:
+                inner = unwrapped(other)
+                raise inner from inner.__cause__  # not `from None`: the cause is the user's exception
+        if self.journal.broken is not None:
+            raise self.journal.broken  # whoever met it: several workers, or node code that kept it to itself
         assert root is not None
         return root
+
+    async def recorded(self) -> None:
+        """Return once what node code recorded is durable; if it cannot be, the run ends, whatever the node does."""
+        try:
+            await self.journal.commit()
+        except BaseException:
+            if self.journal.broken is not None and self.group is not None:
+                self.group.cancel_scope.cancel()
+            raise
 
     def stop(self, reason: str) -> None:
         """Cancel the run; what finishes anyway is kept."""
@@ -146,10 +160,10 @@ class Scheduler:
         error = troubles[0][1]
         plan = activation.scope.plan
         retry = None if activation.node == plan.end else plan.definition.nodes[activation.node].retry
-        again = activation.child is not None and retry is not None and activation.attempt < retry.attempts
+        again = activation.child is not None and retry is not None and activation.tries < retry.attempts
         if again and retry is not None and not activation.cancelling and retry.wants(error):
             assert self.group is not None
-            wait = retry.wait(activation.attempt, self.chance(), error)
+            wait = retry.wait(activation.tries, self.chance(), error)
             self.machine.facts.append(
                 (AttemptFailed, activation, (activation.attempt, failure_of(activation, error), wait))
             )
@@ -330,6 +344,8 @@ class Scheduler:
             self.absorb()
             self.kick()
             await scope.waiter.wait()
+            if self.journal.durable:
+                await self._committed()  # what came of it must not be acted on before a crash cannot undo it
         except BaseException:
             if not scope.ended:
                 self.machine.abandon(scope, "the node that ran it was stopped")

@@ -135,14 +135,13 @@ class RunContext(Context[Any, Any]):
     # ------------------------------------------------------------------ the run
 
     async def emit(self, data: Any) -> None:
-        self._emit(own(data))
+        given = own(data)
+        if not self._activation.dead:
+            self._scheduler.journal.add(Emitted, self._activation, (given,))
+            await self._scheduler.recorded()  # a reader is shown only what a crash cannot take back
 
     def emit_sync(self, data: Any) -> None:
-        anyio.from_thread.run_sync(self._emit, own(data))
-
-    def _emit(self, data: Any) -> None:
-        if not self._activation.dead:
-            self._scheduler.journal.add(Emitted, self._activation, (data,))
+        anyio.from_thread.run(self.emit, data)
 
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         if not isinstance(graph, Embeddable):
@@ -187,7 +186,7 @@ class RunContext(Context[Any, Any]):
             journal.prepare_step(activation, name, tp, kept)
         activation.stepped(name, kept)
         journal.add(StepSucceeded, activation, (name, kept))
-        await journal.commit()
+        await self._scheduler.recorded()
 
     def _kept(self, name: str, tp: Any) -> Any:
         activation = self._activation

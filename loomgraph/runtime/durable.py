@@ -2,6 +2,7 @@
 
 All that is recorded in one turn of the scheduler travels in one batch, and whoever commits while a batch is being
 written shares the next one. A failed write ends the run: the machine in memory is ahead of the log and is discarded.
+Nothing is written after it, for an entry is encoded once and what a failed write took with it is gone.
 """
 
 from __future__ import annotations
@@ -65,13 +66,20 @@ class DurableJournal(Journal):
         return self.log.codec.load(Any if tp is EMPTY else tp, ref, self.values, where)
 
     def commit_now(self) -> bool:
+        if self.broken is not None:
+            raise self.broken
         if self.durability == "exit" or self._written >= len(self.entries):
             return True
         if self._writing is not None or self._append_now is None:
             return False
         assert self.lease is not None
-        end, batch = self.batch()
-        if not self._append_now(self.lease, batch):
+        try:
+            end, batch = self.batch()
+            sent = self._append_now(self.lease, batch)
+        except BaseException as error:
+            self._break(error)
+            raise
+        if not sent:
             self._unsent = batch
             return False
         self.wrote(end, batch)
@@ -83,9 +91,14 @@ class DurableJournal(Journal):
         await self.flush()
 
     async def flush(self, status: RunStatus | None = None) -> None:
-        """Write everything recorded so far, and the run's status; returns once it is durable."""
+        """Write everything recorded so far, and the run's status; returns once it is durable.
+
+        Raises what the store raises, now and whenever it is asked again.
+        """
         target = len(self.entries)
         while self._written < target or status is not None:
+            if self.broken is not None:
+                raise self.broken
             if self._writing is not None:
                 await self._writing.wait()
                 continue
@@ -130,6 +143,17 @@ class DurableJournal(Journal):
 
     async def _write(self, status: RunStatus | None) -> None:
         assert self.lease is not None
-        end, batch = self.batch(status)
-        await self.store.append(self.lease, batch)
+        try:
+            end, batch = self.batch(status)
+            await self.store.append(self.lease, batch)
+        except BaseException as error:
+            self._break(error)
+            raise
         self.wrote(end, batch)
+
+    def _break(self, error: BaseException) -> None:
+        self.broken = error
+        error.add_note(
+            f"Run '{self.run_id}' stopped here: its log is durable up to event {self._written}. "
+            f"Resume it from there once this is mended."
+        )

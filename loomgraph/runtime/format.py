@@ -108,14 +108,15 @@ class LogFormat:
     def write(self, seq: int, entry: Entry) -> StoredEvent:
         """An entry as the store keeps it; the values it needs are added to `rows`."""
         time, kind, subject, values = entry
-        if kind is events.NodeStarted and values[0] == 1:
+        if kind is events.NodeStarted and values[0] == 1 and not _once(subject):
             return StoredEvent(seq, time, "s", subject.key, b"")
         body = _trimmed(self._body(kind, subject, values))
         return StoredEvent(seq, time, _CODES[kind], key_of(subject), to_json(body) if body else b"")
 
     def _body(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> list[Any]:
         if kind is events.NodeStarted:
-            return [_default(values[0], 1)]
+            # said here, because nobody knows the graphs that ctx.run has begun until node code asks for them again
+            return [_default(values[0], 1), _once(subject) or None]
         if kind is events.NodeSucceeded:
             attempt, _, taken, _, cached = values
             output, updates = self._prepared.pop(subject, _UNPREPARED)
@@ -163,6 +164,10 @@ class LogFormat:
     def past(self, stored: StoredEvent) -> Past:
         """See `read_event`."""
         return read_event(stored)
+
+    def once(self, stored: StoredEvent) -> bool:
+        """Whether the NodeStarted says that the node has an effect that must not happen twice."""
+        return bool(stored.body) and len(body := json.loads(stored.body)) > 1 and bool(body[1])
 
     def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
         """The output that an event refers to."""
@@ -238,6 +243,10 @@ def shape_of(compiled: CompiledGraph) -> Any:
     definition = compiled.definition
     edges = [[definition.name_of(e.source), definition.name_of(e.target), e.kind] for e in definition.edges]
     return {"nodes": {name: mark[:16] for name, mark in compiled.fingerprints.items()}, "edges": edges}
+
+
+def _once(activation: Activation) -> bool:
+    return activation.scope.plan.definition.nodes[activation.node].effect == "once"
 
 
 def _open(tp: Any) -> Any:

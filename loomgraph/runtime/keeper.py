@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 
@@ -58,6 +58,7 @@ class Keeper:
                     await self._release(journal)
 
     async def _beat(self, journal: DurableJournal, stop: Callable[[str], None]) -> None:
+        trouble: Exception | None = None
         while True:
             await anyio.sleep(self.ttl / 3)
             lease: Lease | None = journal.lease
@@ -67,11 +68,17 @@ class Keeper:
                 renewed = await self.store.renew(lease, self.ttl)
                 journal.lease = renewed if journal.lease is not None else None
             except LeaseLostError as error:
+                error.__cause__ = trouble
                 self.lost = error
                 stop("another process took the run over")
                 return
+            except Exception as error:
+                # the lease holds until somebody takes the run over, which every write finds out: try again
+                trouble = error
 
     async def _release(self, journal: DurableJournal) -> None:
         lease, journal.lease = journal.lease, None
         if lease is not None and self.lost is None:
-            await self.store.release(lease)
+            # what the run came to is written already, or could not be: neither is undone by a lease that runs out
+            with suppress(Exception):
+                await self.store.release(lease)

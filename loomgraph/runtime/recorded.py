@@ -18,7 +18,7 @@ from loomgraph.engine.machine import Machine
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
-from loomgraph.events import NodeStarted, RunStarted, RunSucceeded, node_path
+from loomgraph.events import AttemptFailed, NodeFailed, NodeStarted, NodeSucceeded, RunStarted, RunSucceeded, node_path
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import LogFormat, check_version, shape_of
 from loomgraph.store.codec import Codec
@@ -58,14 +58,15 @@ class Folded(NamedTuple):
 class Recorded:
     """The log of one run, its values, and what reads them.
 
-    After `replay`, `doubtful` has the activations with effect="once" that began and of which nobody knows the end.
+    After `replay`, `doubtful` has the keys of the activations with effect="once" that began, of which nobody knows the
+    end, and that would run again.
     """
 
     header: RunHeader
     log: LogFormat
     events: list[StoredEvent]
     values: Mapping[bytes, bytes]
-    doubtful: list[Activation] = field(default_factory=list[Activation])
+    doubtful: list[str] = field(default_factory=list[str])
 
     @property
     def start(self) -> Past:
@@ -101,11 +102,24 @@ class Recorded:
         """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
         folded = self.folded(machine)
         journal.restore(folded.entries, self.values)
-        started = folded.fold.started
-        self.doubtful = [a for a in started if a.scope.plan.definition.nodes[a.node].effect == "once"]
+        self.doubtful = self._doubtful(folded.fold)
         scheduler.dormant.update(folded.fold.named)
         scheduler.revive = self._reviver(machine, scheduler)
         return folded.root
+
+    def _doubtful(self, fold: Fold) -> list[str]:
+        live = [a for a in fold.started if not a.dead and not a.scope.ended]
+        found = {a.key for a in live if a.scope.plan.definition.nodes[a.node].effect == "once"}
+        # the graphs that these attempts had begun with ctx.run go on with them
+        paths = {a.scope.child_path(a)[0] for a in live}
+        for stored in self.events:
+            if "/@" not in stored.key:
+                continue
+            if stored.key.partition("/@")[0] in paths and self.log.past(stored)[0] is NodeStarted:
+                found.update({stored.key} if self.log.once(stored) else ())
+            elif self.log.past(stored)[0] in (NodeSucceeded, NodeFailed, AttemptFailed):
+                found.discard(stored.key)
+        return sorted(found)
 
     def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
         value = self.log.value(activation, output, self.values)

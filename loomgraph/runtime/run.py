@@ -176,7 +176,7 @@ class Run:
         assert isinstance(journal, DurableJournal)
         root = recorded.replay(self.machine, self.scheduler, journal)
         if recorded.doubtful and self.options.in_doubt == "fail":
-            raise InDoubtError(self.run_id, sorted(activation.key for activation in recorded.doubtful))
+            raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
         if not root.ended:
             journal.add(RunResumed, None, (len(journal.entries),))

@@ -1,0 +1,40 @@
+"""From any prefix of its log, a run ends as if nothing had happened and repeats nothing that the log says is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from loomgraph.store.memory import MemoryStore
+from loomgraph.store.protocol import Store
+from tests.places import Place
+from tests.runtime.rehearsal import Rehearsal, cut_short, settled
+
+pytestmark = pytest.mark.anyio
+
+
+async def _resume_from(place: Place, store: Store, step: int) -> None:
+    """Record a run in memory and resume each `step`-th of its prefixes in `store`."""
+    kept, rehearsal = MemoryStore(), Rehearsal()
+    graph = rehearsal.graph()
+    reference = await graph.run(0, store=kept, run_id="r")
+    events = await kept.events("r")
+    assert reference.status == "succeeded"
+    for stop in range(1, len(events), step):
+        name = f"r{stop}"
+        await cut_short(kept, "r", stop, store, name)
+        rehearsal.calls.clear()
+        result = await graph.resume(name, store=store)
+        assert (result.output, result.state) == (reference.output, reference.state), f"from the first {stop} events"
+        assert {a.key: a.status for a in result.activations} == {a.key: a.status for a in reference.activations}
+        assert result.usage == reference.usage
+        repeated = set(rehearsal.calls) & settled(events[:stop])
+        assert not repeated, f"from the first {stop} events, {repeated} ran again"
+        assert (await store.load(name)).status == "succeeded"
+
+
+async def test_a_run_resumed_from_any_prefix_of_its_log_ends_the_same_and_repeats_nothing(place: Place) -> None:
+    store = place.store()
+    try:
+        await _resume_from(place, store, 5 if place.kind == "postgresql" else 1)
+    finally:
+        await store.close()
