@@ -148,7 +148,7 @@ async def test_a_node_that_sleeps_with_its_context_holds_no_slot() -> None:
 
     async def sleeps(value: int, ctx: Context) -> int:
         order.append("sleeps")
-        await ctx.sleep(0.001)
+        await ctx.sleep(0.1)  # far longer than it takes to start the other
         order.append("woken")
         woken.set()
         return value
