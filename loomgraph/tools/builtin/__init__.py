@@ -1,0 +1,12 @@
+"""Tools that come with the library: files in one directory, a shell, HTTP. An agent has none of them unless given.
+
+The file tools keep to their directory, links and `..` resolved. The shell does not: it is a process of yours with
+limits, so it is marked destructive, and somebody has to allow it. HTTP reaches the hosts that were named, no others.
+"""
+
+from loomgraph.tools.builtin.confine import Confined
+from loomgraph.tools.builtin.files import file_tools
+from loomgraph.tools.builtin.http import http_tool
+from loomgraph.tools.builtin.shell import shell_tool
+
+__all__ = ["Confined", "file_tools", "http_tool", "shell_tool"]
