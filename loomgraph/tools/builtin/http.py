@@ -39,18 +39,11 @@ def http_tool(
         Args:
             url: The address, with http:// or https://.
         """
-        async with httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False) as client:
-            for _ in range(_REDIRECTS + 1):
-                _admit(url, allowed)
-                try:
-                    async with client.stream("GET", url) as response:
-                        if response.is_redirect:
-                            url = urljoin(url, response.headers.get("location", ""))
-                            continue
-                        return await _body(response, url, most_bytes)
-                except httpx.HTTPError as error:
-                    raise ToolError(f"{url} could not be fetched: {error or type(error).__name__}.") from error
-        raise ToolError(f"more than {_REDIRECTS} redirects, the last one to {url}.")
+        try:
+            async with httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False) as client:
+                return await _followed(client, url, allowed, most_bytes)
+        except httpx.HTTPError as error:
+            raise ToolError(f"{url} could not be fetched: {error or type(error).__name__}.") from error
 
     return fetch
 
@@ -67,6 +60,16 @@ def _admit(url: str, allowed: set[str]) -> None:
     host = parts.hostname.lower() if port in (None, usual) else f"{parts.hostname.lower()}:{port}"
     if host not in allowed or parts.username or parts.password:
         raise ToolError(f"'{host}' may not be reached. Allowed: {', '.join(sorted(allowed))}; no user names in it.")
+
+
+async def _followed(client: Any, url: str, allowed: set[str], most: int) -> str:
+    for _ in range(_REDIRECTS + 1):
+        _admit(url, allowed)
+        async with client.stream("GET", url) as response:
+            if not response.is_redirect:
+                return await _body(response, url, most)
+            url = urljoin(url, response.headers.get("location", ""))
+    raise ToolError(f"more than {_REDIRECTS} redirects, the last one to {url}.")
 
 
 async def _body(response: Any, url: str, most: int) -> str:
