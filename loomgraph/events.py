@@ -46,6 +46,7 @@ __all__ = [
     "LoopEnded",
     "MapCompleted",
     "MapStarted",
+    "Metered",
     "NodeCancelled",
     "NodeFailed",
     "NodeHeld",
@@ -366,6 +367,13 @@ class SignalReceived(_NodeEvent):
     refused: str | None = None
 
 
+class Metered(_NodeEvent):
+    """An attempt used something that is counted: how much of what, such as tokens, calls or cost. Amounts add up."""
+
+    kind: Literal["Metered"] = "Metered"
+    amounts: dict[str, int | float]
+
+
 class Emitted(_NodeEvent):
     """A node said something with ctx.emit."""
 
@@ -401,6 +409,7 @@ Event: TypeAlias = Annotated[
     | QuestionWithdrawn
     | SignalAwaited
     | SignalReceived
+    | Metered
     | Emitted,
     Field(discriminator="kind"),
 ]

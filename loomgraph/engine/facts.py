@@ -46,6 +46,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.QuestionWithdrawn: ("id", "reason"),
     events.SignalAwaited: ("signal", "expects"),
     events.SignalReceived: ("signal", "message", "value", "refused"),
+    events.Metered: ("amounts",),
     events.Emitted: ("data",),
 }
 

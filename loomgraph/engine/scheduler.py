@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 import anyio
@@ -61,6 +62,7 @@ class Scheduler:
         self.attempts = Attempts(self, context, monotonic)
         self.root: Scope | None = None
         self.group: TaskGroup | None = None
+        self.thread = 0
         self.spawning = False
         # every attempt runs in a copy: what a node sets is seen by nobody who merely runs after it in the same task
         self.variables = contextvars.copy_context()
@@ -78,6 +80,7 @@ class Scheduler:
         try:
             async with anyio.create_task_group() as group:
                 self.group = group
+                self.thread = get_ident()
                 self.root = root = start()
                 self.absorb()
                 await self._work()

@@ -89,6 +89,15 @@ class Context(Generic[StateT, DepsT]):
         """`emit`, for nodes that are plain functions in a worker thread."""
         raise NotImplementedError
 
+    def meter(self, **amounts: float) -> None:
+        """Count what this attempt used: `ctx.meter(model_calls=1, input_tokens=812, cost=0.004)`. Amounts add up.
+
+        Kept with the log, also for attempts that fail; see `RunResult.usage`. Nothing is counted that is not recorded:
+        a crash before the next commit loses the amount, and the attempt runs again. Raises DefinitionError for an
+        amount that is no finite number or below zero.
+        """
+        raise NotImplementedError
+
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         """Run a graph made or chosen at run time, as a scope inside this activation; returns its output.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from loomgraph.engine.activation import Activation, Stored
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError
-from loomgraph.events import Emitted, StepSucceeded
+from loomgraph.events import Emitted, Metered, StepSucceeded
 from loomgraph.graph.context import Context
 from loomgraph.graph.ownership import own
 from loomgraph.graph.refs import Embeddable
@@ -142,6 +144,19 @@ class RunContext(Context[Any, Any]):
 
     def emit_sync(self, data: Any) -> None:
         anyio.from_thread.run(self.emit, data)
+
+    def meter(self, **amounts: float) -> None:
+        for name, amount in amounts.items():
+            if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DefinitionError(f"ctx.meter({name}={amount!r}): an amount is a finite number of at least 0.")
+        if threading.get_ident() == self._scheduler.thread:
+            self._count(amounts)
+        else:
+            anyio.from_thread.run_sync(self._count, amounts)
+
+    def _count(self, amounts: dict[str, float]) -> None:
+        if amounts and not self._activation.dead:
+            self._scheduler.journal.add(Metered, self._activation, (amounts,))
 
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         if not isinstance(graph, Embeddable):

@@ -49,6 +49,7 @@ KINDS: Mapping[str, Any] = {
     "g": events.ScopeStarted,
     "G": events.ScopeEnded,
     "e": events.Emitted,
+    "u": events.Metered,
     "p": events.StepSucceeded,
 }
 _CODES = {kind: code for code, kind in KINDS.items()}

@@ -15,6 +15,7 @@ from loomgraph.errors import Failure
 from loomgraph.events import (
     AttemptFailed,
     Event,
+    Metered,
     NodeCancelled,
     NodeFailed,
     NodeSkipped,
@@ -34,14 +35,34 @@ ActivationStatus: TypeAlias = Literal["running", "succeeded", "failed", "handled
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a run used. Model calls, tokens and cost (US dollars) are filled by model nodes; they add up to callers."""
+    """What a run, or one activation, used. `amounts` is what its attempts counted with `ctx.meter`, added up by name.
+
+    Model nodes count `model_calls`, `input_tokens`, `output_tokens` and, where prices are known, `cost`.
+    """
 
     activations: int = 0
     attempts: int = 0
-    model_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
+    amounts: Mapping[str, int | float] = field(default_factory=dict[str, "int | float"])
+
+    @property
+    def model_calls(self) -> int:
+        """How many calls of models."""
+        return int(self.amounts.get("model_calls", 0))
+
+    @property
+    def input_tokens(self) -> int:
+        """How many tokens went into models."""
+        return int(self.amounts.get("input_tokens", 0))
+
+    @property
+    def output_tokens(self) -> int:
+        """How many tokens came out of models."""
+        return int(self.amounts.get("output_tokens", 0))
+
+    @property
+    def cost(self) -> float:
+        """What it cost, in the currency of the models' prices."""
+        return float(self.amounts.get("cost", 0.0))
 
 
 @dataclass(slots=True)
@@ -66,6 +87,7 @@ class ActivationRecord:
     cached: bool = False
     taken: tuple[int, ...] = ()
     failures: list[Failure] = field(default_factory=list[Failure])
+    amounts: dict[str, int | float] = field(default_factory=dict[str, "int | float"])
 
     @property
     def seconds(self) -> float | None:
@@ -94,6 +116,9 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
         if kind is AttemptFailed:
             record.failures.append(values[1])
             continue
+        if kind is Metered:
+            _add(record.amounts, values[0])
+            continue
         record.ended = time
         if kind is NodeSucceeded:
             record.status, record.output, record.taken, record.cached = "succeeded", values[1], values[2], values[4]
@@ -108,7 +133,12 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
     return tuple(records.values())
 
 
-_FOLDED = frozenset({NodeStarted, AttemptFailed, NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled})
+_FOLDED = frozenset({NodeStarted, AttemptFailed, NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled, Metered})
+
+
+def _add(total: dict[str, int | float], amounts: Mapping[str, int | float]) -> None:
+    for name, amount in amounts.items():
+        total[name] = total.get(name, 0) + amount
 
 
 def _record(subject: Activation | Shadow, key: str) -> ActivationRecord:
@@ -155,7 +185,10 @@ class RunResult(Generic[OutT]):
     def usage(self) -> Usage:
         """What the run used, all its scopes together."""
         ran = [record for record in self.activations if record.attempts]
-        return Usage(activations=len(ran), attempts=sum(record.attempts for record in ran))
+        total: dict[str, int | float] = {}
+        for record in ran:
+            _add(total, record.amounts)
+        return Usage(activations=len(ran), attempts=sum(record.attempts for record in ran), amounts=total)
 
     def node(self, name: str) -> tuple[ActivationRecord, ...]:
         """The activations of the nodes called `name`, or with that path ("outer/inner")."""

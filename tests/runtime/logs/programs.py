@@ -257,3 +257,24 @@ async def cancelled(graph: Graph[Any, Any], store: Store) -> None:
     except RunCancelledError:
         return
     raise AssertionError("it was to be cancelled")
+
+
+def counting() -> Graph[Any, Any]:
+    """A graph that counts what it uses."""
+    wf = Workflow("counting", input=int, output=int)
+
+    @wf.node(version="1", retry=Retry(attempts=2, delay=0))
+    async def spend(value: int, ctx: Context) -> int:
+        ctx.meter(model_calls=1, input_tokens=40, cost=0.25)
+        if ctx.attempt == 1:
+            raise ConnectionError("again")
+        return value
+
+    wf.chain(START, spend, END)
+    return wf.compile()
+
+
+@program(counting)
+async def metered(graph: Graph[Any, Any], store: Store) -> None:
+    """A run that counted what it used."""
+    await graph.run(3, store=store, run_id="metered")
