@@ -271,11 +271,15 @@ class IterationStarted(_NodeEvent):
 
 
 class LoopEnded(_NodeEvent):
-    """A loop ended after `iterations`; `exits` are the edges it released as taken."""
+    """A loop ended after `iterations`; `exits` are the edges it released as taken.
+
+    `failure` is why it could not go on, where an early join that is all it works for goes on without it.
+    """
 
     kind: Literal["LoopEnded"] = "LoopEnded"
     iterations: int
     exits: tuple[int, ...] = ()
+    failure: Failure | None = None
 
 
 class LoopCapReached(_NodeEvent):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loomgraph.compile.feeders import feeders
+from loomgraph.compile.feeders import feeders, home
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.order import Order, canonical_order
 from loomgraph.compile.types import admits_none
@@ -24,7 +24,9 @@ class JoinPlan:
     """A join as the machine needs it. `need` is 0 for "all"; `first` binds one bare value.
 
     `slots` has, for every member edge, the parameter it binds (None: the one list, in this order). A parameter in
-    `required` must be taken, one in `nullable` becomes None, any other keeps its default.
+    `required` must be taken, one in `nullable` becomes None, any other keeps its default. Of an early join: `home` is
+    the loop in whose iterations it is decided, `feeders` work for nothing else there, `feeder_regions` are the loops
+    made of them, `inner` the early joins into them.
     """
 
     index: int
@@ -35,8 +37,10 @@ class JoinPlan:
     first: bool
     required: frozenset[str]
     nullable: frozenset[str]
+    home: int = ROOT
     feeders: tuple[int, ...] = ()
     feeder_regions: tuple[int, ...] = ()
+    inner: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +69,10 @@ class RegionPlan:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """Everything the machine needs to know of a graph, by node, edge and region index."""
+    """Everything the machine needs to know of a graph, by node, edge and region index.
+
+    `feeds` has the early joins that a node is a feeder of.
+    """
 
     definition: Definition
     nest: Nest
@@ -86,6 +93,7 @@ class Plan:
     region_of: list[int]
     regions: list[RegionPlan]
     joins: list[JoinPlan]
+    feeds: list[tuple[int, ...]]
     start_edges: tuple[int, ...]
     maps: list[Any]
     graphs: list[Any]
@@ -135,6 +143,7 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         region_of=region_of,
         regions=[],
         joins=joins,
+        feeds=[()] * (count + 1),
         start_edges=tuple(start),
         maps=[n.map for n in definition.nodes] + [None],
         graphs=[n.body.graph if isinstance(n.body, GraphBody) else None for n in definition.nodes] + [None],
@@ -147,10 +156,23 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         for r in left:
             exits[r].append(e)
     plan.regions = [_region(plan, into, exits, r) for r in range(len(nest.regions))]
-    for join in joins:
-        if join.need:
-            join.feeders, join.feeder_regions = feeders(plan, join)
+    _early(plan)
     return plan
+
+
+def _early(plan: Plan) -> None:
+    """What the early joins need to know of those that feed them."""
+    for join in plan.joins:
+        if not join.need:
+            continue
+        join.home = home(plan, join)
+        join.feeders, join.feeder_regions = feeders(plan, join)
+        for node in join.feeders:
+            plan.feeds[node] += (join.index,)
+    for join in plan.joins:
+        if join.need:
+            for outer in plan.feeds[join.target]:
+                plan.joins[outer].inner += (join.index,)
 
 
 def _back_of(nest: Nest, count: int) -> list[int]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # an activation points to its scope, and a scope keeps its ac
     from loomgraph.engine.scope import Scope
     from loomgraph.engine.state import View
 
-__all__ = ["Activation", "Cancel", "Completed", "Ended", "Failed", "Named", "Stored", "Trouble"]
+__all__ = ["Activation", "Cancel", "Causes", "Completed", "Ended", "Failed", "Named", "Stored", "Trouble", "failure_of"]
 
 Trouble = tuple[Failure, BaseException]
 """A failure and the live exception behind it."""
@@ -33,6 +33,10 @@ class Stored:
 
 class Named(dict[str, Any]):
     """An input bound by parameter name: what a join into several parameters carries."""
+
+
+class Causes(dict[tuple[int, tuple[int, ...], bool], Failure]):
+    """The failures behind a skipped edge, by place: (node, iteration, whether the loop of this header failed)."""
 
 
 class Activation:
@@ -161,3 +165,17 @@ class Ended:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+
+
+def failure_of(activation: Activation, error: BaseException) -> Failure:
+    """An exception as the value that handlers and the log get."""
+    # a failed ctx.run says it in one line here; its own message has the details
+    message = getattr(error, "summary", None) or _said(error) or type(error).__name__
+    return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # the user's own __str__; the failure must be told all the same
+        return f"<{type(error).__name__} whose str raised {type(broken).__name__}>"

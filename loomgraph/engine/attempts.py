@@ -15,10 +15,9 @@ import anyio
 import anyio.to_thread
 from pydantic_core import PydanticSerializationError, to_json
 
-from loomgraph.engine.activation import Activation
+from loomgraph.engine.activation import Activation, failure_of
 from loomgraph.engine.program import Program, programs
 from loomgraph.engine.routing import choose
-from loomgraph.engine.scope import failure_of
 from loomgraph.engine.watch import watched
 from loomgraph.errors import CacheKeyError, NodeTimeoutError, StrayCancellationError
 from loomgraph.events import AttemptFailed, NodeStarted

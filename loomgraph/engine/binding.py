@@ -7,24 +7,36 @@ from typing import Any
 
 from loomgraph.compile.plan import JoinPlan, Plan
 from loomgraph.engine.activation import Named
-from loomgraph.errors import AmbiguousInputError, JoinIncompleteError
+from loomgraph.errors import ActivationError, AmbiguousInputError, JoinIncompleteError
 
-__all__ = ["Got", "bind", "bind_join"]
+__all__ = ["Got", "Refused", "bind", "bind_join"]
 
 Got = list[tuple[int, Any]]
 """The taken in-edges of a node in this pass: (edge, value). A decided early join stands as one of its edges."""
+
+
+class Refused:
+    """What a decided early join gives that cannot be bound: why its target fails, once all its inputs are settled."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: ActivationError) -> None:
+        self.error = error
 
 
 def bind(plan: Plan, node: int, got: Got) -> Any:
     """The input of a node from its taken in-edges.
 
     Raises AmbiguousInputError if two alternatives were taken, JoinIncompleteError for a join that misses a required
-    member.
+    member, and what an early join was refused with.
     """
-    edge, value = got[0]
-    join = plan.join_of[edge]
     if len(got) > 1:
         got.sort(key=itemgetter(0))  # they arrived in any order, and what is said of them must not depend on it
+    edge, value = got[0]
+    join = plan.join_of[edge]
+    for _, given in got:
+        if type(given) is Refused:
+            raise given.error
     if len(got) > 1 and (join < 0 or any(plan.join_of[e] != join for e, _ in got)):
         raise AmbiguousInputError(plan.names[node], _sources(plan, [e for e, _ in got]))
     if join < 0 or plan.joins[join].need:

@@ -1,6 +1,10 @@
-"""Early joins (first, quorum): decided at the k-th taken member; what only fed them is cancelled. Pure.
+"""Early joins (first, quorum): decided at the k-th taken member, or when all are settled. Pure.
 
-Members are counted as they settle, in log order; a join is reset with the iteration of its target's region.
+What only feeds a join is withdrawn by its decision: nobody waits for it any more. Until then a failure of it, or of a
+loop made of such nodes, counts as skipped edges. Those carry the failures behind them, and a join that cannot be met
+fails its target with the failures that reached it, so that what is reported depends on the winners and not on timing.
+
+Members are counted as they settle, in log order; a join is reset with the iteration of its home.
 """
 
 from __future__ import annotations
@@ -8,29 +12,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.compile.plan import JoinPlan, Plan, RegionPlan
-from loomgraph.engine.activation import Activation
-from loomgraph.engine.binding import bind_join
-from loomgraph.errors import ActivationError, Failure, QuorumError, StateConflictError
+from loomgraph.engine.activation import Activation, Causes
+from loomgraph.engine.binding import Refused, bind_join
+from loomgraph.errors import ActivationError, QuorumError, StateConflictError
 from loomgraph.events import JoinDecided, NodeSkipped
 
 if TYPE_CHECKING:
     from loomgraph.engine.scope import Scope
     from loomgraph.engine.state import View
 
-__all__ = ["EarlyJoin", "fresh", "reset", "settle", "tolerates", "too_late", "unmet_back_join"]
+__all__ = ["EarlyJoin", "fresh", "reset", "settle", "tolerates", "tolerates_loop", "too_late"]
 
 
 class EarlyJoin:
-    """One early join in the current iteration of its target's region."""
+    """One early join in the current iteration of its home."""
 
-    __slots__ = ("decided", "failures", "left", "seen", "taken", "views")
+    __slots__ = ("causes", "decided", "left", "seen", "taken", "views")
 
     def __init__(self, members: int) -> None:
         self.left = members
         self.taken: dict[int, Any] = {}
         self.views: list[View] = []  # of the taken members
         self.seen: list[View] = []  # of all settled ones
-        self.failures: list[Failure] = []
+        self.causes = Causes()  # why members were skipped
         self.decided = False
 
 
@@ -46,9 +50,8 @@ def reset(scope: Scope, region: RegionPlan) -> None:
 
 
 def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> None:
-    """A member edge of an early join is settled."""
-    plan = scope.plan
-    join = plan.joins[plan.early_of[e]]
+    """A member edge of an early join is settled; `value` of a skipped one are the failures behind it, if any."""
+    join = scope.plan.joins[scope.plan.early_of[e]]
     state = scope.joins[join.index]
     if state.decided:
         return
@@ -59,20 +62,12 @@ def settle(scope: Scope, e: int, taken: bool, value: Any, view: View | None) -> 
         state.taken[e] = value
         if view is not None:
             state.views.append(view)
+    elif value is not None:
+        state.causes.update(value)
     if len(state.taken) == join.need:
-        _decide(scope, join, state, e)
-    elif state.left == 0 and plan.back_of[e] < 0:
-        state.decided = True
-        for seen in state.seen:  # nobody won, so whatever follows comes after all of them
-            scope.see(join.target, seen)
-        if state.taken or state.failures:
-            error = QuorumError(plan.names[join.target], join.need, len(state.taken), len(join.edges), state.failures)
-            if scope.status[join.target] == 0:
-                scope.refuse(join.target, error)
-        else:
-            scope.arrive(join.target)
-        # decided all the same: what still runs only for it is withdrawn
-        _withdraw(scope, join, Activation(scope, join.target, (), None, None, None))
+        _met(scope, join, state)
+    elif not state.left:
+        _unmet(scope, join, state)
 
 
 def too_late(scope: Scope, e: int) -> bool:
@@ -87,31 +82,57 @@ def too_late(scope: Scope, e: int) -> bool:
     return False
 
 
-def _decide(scope: Scope, join: JoinPlan, state: EarlyJoin, e: int) -> None:
+def _met(scope: Scope, join: JoinPlan, state: EarlyJoin) -> None:
     plan = scope.plan
-    state.decided = True
     winners = tuple(edge for edge in join.edges if edge in state.taken)
     subject = Activation(scope, join.target, scope.vector(plan.region_of[join.target]), None, None, None)
     scope.machine.facts.append((JoinDecided, subject, (winners,)))
+    for view in state.views:
+        scope.see(join.target, view)
+    value: Any
     try:
         value = bind_join(plan, join, state.taken)
     except ActivationError as error:
-        scope.refuse(join.target, error)
-        return
-    for view in state.views:
-        scope.see(join.target, view)
-    if plan.back_of[e] >= 0:
-        scope.back[plan.back_of[e]].append((winners[0], value))
-    else:
-        got = scope.got[join.target]
-        scope.got[join.target] = [*(got or ()), (winners[0], value)]
-        scope.arrive(join.target)
-    _withdraw(scope, join, subject)
+        value = Refused(error)
+    _deliver(scope, join, winners[0], value)
+    _withdraw(scope, join)
 
 
-def _withdraw(scope: Scope, join: JoinPlan, subject: Activation) -> None:
-    """Cancel the feeders that run and skip those that wait."""
+def _unmet(scope: Scope, join: JoinPlan, state: EarlyJoin) -> None:
     plan = scope.plan
+    e = join.edges[0]
+    for seen in state.seen:  # nobody won, so whatever follows comes after all of them
+        scope.see(join.target, seen)
+    # a failure of something that works for others too leaves the member merely skipped
+    if state.taken or any(join.index in plan.feeds[node] for node, *_ in state.causes):
+        failures = [state.causes[place] for place in sorted(state.causes)]
+        name = plan.names[join.target]
+        error = QuorumError(name, join.need, len(state.taken), len(join.edges), failures)
+        _deliver(scope, join, e, Refused(error))
+    elif plan.back_of[e] >= 0:
+        scope.spill(plan.back_of[e], state.causes)
+    else:
+        scope.lose(join.target, state.causes)
+        scope.arrive(join.target)
+    _withdraw(scope, join)
+
+
+def _deliver(scope: Scope, join: JoinPlan, e: int, value: Any) -> None:
+    """The join is one alternative of its target, and one of its edges stands for it."""
+    region = scope.plan.back_of[e]
+    if region >= 0:
+        scope.back[region].append((e, value))
+    else:
+        scope.got[join.target] = [*(scope.got[join.target] or ()), (e, value)]
+        scope.arrive(join.target)
+
+
+def _withdraw(scope: Scope, join: JoinPlan) -> None:
+    """The join is decided: cancel the feeders that run and skip those that wait."""
+    plan = scope.plan
+    scope.joins[join.index].decided = True
+    for inner in join.inner:  # their targets are feeders, so they are decided by this
+        scope.joins[inner].decided = True
     for node in join.feeders:
         status = scope.status[node]
         if status not in (0, 1):
@@ -119,7 +140,7 @@ def _withdraw(scope: Scope, join: JoinPlan, subject: Activation) -> None:
         scope.status[node] = 2
         if status == 1:
             scope.inflight -= 1
-            scope.machine.kill(scope.running.pop(node), f"the join into '{subject.name}' was decided")
+            scope.machine.kill(scope.running.pop(node), f"the join into '{plan.names[join.target]}' was decided")
         else:
             skipped = Activation(scope, node, scope.vector(plan.region_of[node]), None, None, None)
             scope.machine.facts.append((NodeSkipped, skipped, ()))
@@ -137,26 +158,13 @@ def _withdraw(scope: Scope, join: JoinPlan, subject: Activation) -> None:
                 scope.unit_done(plan.regions[region].parent)
 
 
-def tolerates(scope: Scope, activation: Activation, failure: Failure) -> bool:
-    """Whether the failed activation only fed early joins that are not decided: then it counts as a skipped member."""
-    fed = [join for join in scope.plan.joins if join.need and activation.node in join.feeders]
-    waiting = [join for join in fed if not scope.joins[join.index].decided]
-    if not waiting:
-        return False
-    # the nearest one; should that join fail for it, its target's failure counts for the next
-    nearest = min(waiting, key=lambda join: len(join.feeders))
-    scope.joins[nearest.index].failures.append(failure)
-    return True
+def tolerates(scope: Scope, node: int) -> bool:
+    """Whether an early join that the node feeds, and nothing else, is still undecided: a failure only skips members."""
+    return any(not scope.joins[index].decided for index in scope.plan.feeds[node])
 
 
-def unmet_back_join(scope: Scope, region: RegionPlan) -> QuorumError | None:
-    """Why a loop cannot go round: an early join of its back edges got some members, but not enough."""
+def tolerates_loop(scope: Scope, region: int) -> bool:
+    """The same for a loop as a whole, which a cap or an overtaken exit stops."""
     plan = scope.plan
-    for index, _ in region.early:
-        join, state = plan.joins[index], scope.joins[index]
-        goes_back = join.target == region.header and plan.back_of[join.edges[0]] >= 0
-        if goes_back and not state.decided and (state.taken or state.failures):
-            state.decided = True
-            name = plan.names[join.target]
-            return QuorumError(name, join.need, len(state.taken), len(join.edges), state.failures)
-    return None
+    fed = plan.feeds[plan.regions[region].header]
+    return any(region in plan.joins[i].feeder_regions and not scope.joins[i].decided for i in fed)

@@ -36,7 +36,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.MapCompleted: ("winners",),
     events.JoinDecided: ("winners",),
     events.IterationStarted: ("iteration",),
-    events.LoopEnded: ("iterations", "exits"),
+    events.LoopEnded: ("iterations", "exits", "failure"),
     events.LoopCapReached: ("cap", "handled"),
     events.ScopeStarted: ("graph", "fingerprint", "taken", "input"),
     events.ScopeEnded: ("output", "failures"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loomgraph.compile.plan import Plan
+from loomgraph.engine import early
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Stored
 from loomgraph.engine.facts import Shadow, key_of
 from loomgraph.engine.machine import Command, Fact, Machine
@@ -175,7 +176,7 @@ class Fold:
 
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
         _, failure, taken = values
-        if not taken and not self._settled_anyway(activation):
+        if not taken and not _settled_anyway(activation):
             activation.spent = activation.attempt - 1
             return  # unhandled: to be tried again
         if activation.child is not None and not activation.child.ended:
@@ -186,18 +187,6 @@ class Fold:
         self.machine.facts.clear()
         error: Failure = failure
         self.machine.failed(activation, [(error, RecordedError(error))], taken, error)
-
-    def _settled_anyway(self, activation: Activation) -> bool:
-        """Whether a failure without an on_error edge was taken by its map, or by an early join it only feeds."""
-        if activation.owner is not None:
-            run = activation.owner.map
-            assert run is not None
-            return bool(run.need) or run.spec.on_error != "fail"
-        scope = activation.scope
-        return any(
-            join.need and activation.node in join.feeders and not scope.joins[join.index].decided
-            for join in scope.plan.joins
-        )
 
     # ------------------------------------------------------------------ commands
 
@@ -226,6 +215,15 @@ class Fold:
             assert activation.index is not None
             return run.live.get(activation.index) is activation
         return activation.scope.running.get(activation.node) is activation
+
+
+def _settled_anyway(activation: Activation) -> bool:
+    """Whether a failure without an on_error edge was taken by its map, or by an early join it only feeds."""
+    if activation.owner is None:
+        return early.tolerates(activation.scope, activation.node)
+    run = activation.owner.map
+    assert run is not None
+    return bool(run.need) or run.spec.on_error != "fail"
 
 
 def named_scope(key: str, start: int = 0) -> str | None:

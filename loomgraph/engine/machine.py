@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
-from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
+from loomgraph.engine.activation import Activation, Cancel, Causes, Completed, Ended, Failed, Trouble, failure_of
 from loomgraph.engine.maps import MapRun
-from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.engine.scope import Scope
 from loomgraph.engine.state import View
 from loomgraph.errors import (
     Failure,
@@ -237,8 +237,11 @@ class Machine:
             assert activation.index is not None
             run.failed(activation.index, failure, troubles)
             self._item_settled(owner, run)
-        elif taken or early.tolerates(scope, activation, failure):
+        elif taken:
             scope.finish(activation, taken, failure, activation.view)
+        elif early.tolerates(scope, activation.node):
+            causes = Causes({(activation.node, activation.iteration, False): failure})
+            scope.finish(activation, (), None, activation.view, causes)
         else:
             scope.fail(activation, troubles)
         scope.conclude()

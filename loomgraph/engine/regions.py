@@ -6,8 +6,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.engine import early
-from loomgraph.engine.binding import bind
-from loomgraph.errors import ActivationError, ExitOvertakenError, LoopCapError, QuorumError, StateConflictError
+from loomgraph.engine.activation import Causes, failure_of
+from loomgraph.engine.binding import Refused, bind
+from loomgraph.errors import ActivationError, ExitOvertakenError, Failure, LoopCapError, StateConflictError
 from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded
 
 if TYPE_CHECKING:
@@ -21,25 +22,25 @@ def close(scope: Scope, region: int) -> None:
     if scope.over[region]:
         return
     plan = scope.plan.regions[region]
-    unmet = early.unmet_back_join(scope, plan)
     back, hold = scope.back[region], scope.hold[region]
-    if not back and unmet is None:
+    if not back:
         _end(scope, region, dict(hold), None)
         return
     now = scope.iters[region]
     overtaken = [e for e, (_, iteration) in hold.items() if iteration == now and not scope.plan.latest[e]]
+    refused = [given.error for _, given in back if type(given) is Refused]
     if overtaken:
-        scope.region_failed(region, _overtaken(scope, region, min(overtaken)))
+        _fail(scope, region, _overtaken(scope, region, min(overtaken)))
     elif now + 1 < plan.cap:
-        _again(scope, region, unmet)
-    elif unmet is not None:
-        scope.region_failed(region, unmet)
+        _again(scope, region)
+    elif refused:
+        _fail(scope, region, refused[0])
     else:
         _capped(scope, region)
 
 
-def _again(scope: Scope, region: int, unmet: QuorumError | None = None) -> None:
-    """Start the next iteration with what the back edges carried, or with a header whose early join cannot be met."""
+def _again(scope: Scope, region: int) -> None:
+    """Start the next iteration with what the back edges carried."""
     plan = scope.plan.regions[region]
     view = None
     if scope.state is not None:
@@ -58,6 +59,8 @@ def _again(scope: Scope, region: int, unmet: QuorumError | None = None) -> None:
         scope.open[inner], scope.over[inner] = scope.plan.regions[inner].units, False
     scope.open[region] = plan.units
     scope.back[region] = []
+    if scope.spilt or scope.lost:
+        _forget(scope, region)
     for node, count in plan.reset:
         scope.pending[node] = count
         scope.got[node] = None
@@ -70,14 +73,37 @@ def _again(scope: Scope, region: int, unmet: QuorumError | None = None) -> None:
     subject = scope.header(region)
     scope.machine.facts.append((IterationStarted, subject, (vector,)))
     scope.got[plan.header] = back
-    if unmet is None:
-        scope.todo.append(plan.header)
-    else:
-        scope.refuse(plan.header, unmet)
+    scope.todo.append(plan.header)
     scope.todo.extend(plan.barren)
 
 
-def _end(scope: Scope, region: int, held: dict[int, tuple[Any, int]], cap_value: tuple[Any] | None) -> None:
+def _forget(scope: Scope, region: int) -> None:
+    """The failures of an iteration that went round all the same are behind nothing any more."""
+    plan = scope.plan.regions[region]
+    for inner in (region, *plan.inner):
+        scope.spilt.pop(inner, None)
+    for node, _ in plan.reset:
+        scope.lost.pop(node, None)
+
+
+def _fail(scope: Scope, region: int, error: Exception) -> None:
+    """The loop as a whole failed: that ends it with nothing released if it only feeds an early join, else the run."""
+    if not early.tolerates_loop(scope, region):
+        scope.region_failed(region, error)
+        return
+    header = scope.header(region)
+    failure = failure_of(header, error)
+    scope.spilt[region] = Causes({(header.node, header.iteration, True): failure})
+    _end(scope, region, {}, None, failure)
+
+
+def _end(
+    scope: Scope,
+    region: int,
+    held: dict[int, tuple[Any, int]],
+    cap_value: tuple[Any] | None,
+    failure: Failure | None = None,
+) -> None:
     plan = scope.plan.regions[region]
     view = None
     if scope.state is not None:
@@ -93,10 +119,11 @@ def _end(scope: Scope, region: int, held: dict[int, tuple[Any, int]], cap_value:
         held = {plan.cap_edge: (cap_value[0], now)}
     # an exit counts if it was taken in the last iteration, or ever, where it says exit="latest"
     kept = {e: value for e, (value, at) in held.items() if at == now or scope.plan.latest[e]}
-    scope.machine.facts.append((LoopEnded, scope.header(region), (now + 1, tuple(sorted(kept)))))
+    scope.machine.facts.append((LoopEnded, scope.header(region), (now + 1, tuple(sorted(kept)), failure)))
+    causes = scope.spilt.pop(region, None) if cap_value is None else None
     for e in plan.exits:
         leaves = scope.plan.leaves[e]
-        scope.leave(e, e in kept, kept.get(e), leaves.index(region) + 1, view)
+        scope.leave(e, e in kept, kept.get(e, causes), leaves.index(region) + 1, view)
     scope.unit_done(plan.parent)
 
 
@@ -109,14 +136,14 @@ def _capped(scope: Scope, region: int) -> None:
         try:
             value = bind(scope.plan, plan.header, back)
         except ActivationError as error:
-            scope.region_failed(region, error)
+            _fail(scope, region, error)
             return
         _end(scope, region, {}, (value,))
         return
     nest, definition = scope.plan.nest, scope.plan.definition
     cycle = [scope.plan.names[node] for node in nest.cycle(nest.regions[region], definition)]
     values = {scope.plan.names[scope.plan.src[e]]: value for e, value in sorted(back, key=itemgetter(0))}
-    scope.region_failed(region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
+    _fail(scope, region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
 
 
 def _overtaken(scope: Scope, region: int, e: int) -> ExitOvertakenError:

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from loomgraph.compile.plan import Plan
-from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble, failure_of
 from loomgraph.engine.attempts import Attempts, unwrapped
 from loomgraph.engine.fold import Past
 from loomgraph.engine.journal import Journal
@@ -26,7 +26,7 @@ from loomgraph.engine.limits import NodeLimits, Slots
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.program import programs
 from loomgraph.engine.routing import choose, choose_error
-from loomgraph.engine.scope import Scope, failure_of
+from loomgraph.engine.scope import Scope
 from loomgraph.errors import ActivationLimitError
 from loomgraph.events import AttemptFailed, NodeStarted, ScopeEnded
 

@@ -11,32 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early, regions
-from loomgraph.engine.activation import Activation, Failed, Trouble
+from loomgraph.engine.activation import Activation, Causes, Failed, Trouble, failure_of
 from loomgraph.engine.binding import Got, bind
 from loomgraph.engine.state import StateRun, View
-from loomgraph.errors import ActivationError, ActivationLimitError, Failure, StateConflictError
+from loomgraph.errors import ActivationError, ActivationLimitError, StateConflictError
 from loomgraph.events import NodeSkipped, escape
 
 if TYPE_CHECKING:
     from loomgraph.engine.machine import Machine
 
-__all__ = ["FAILED", "RUNNING", "SETTLED", "WAITING", "Scope", "failure_of"]
+__all__ = ["FAILED", "RUNNING", "SETTLED", "WAITING", "Scope"]
 
 WAITING, RUNNING, SETTLED, FAILED = 0, 1, 2, 3
-
-
-def failure_of(activation: Activation, error: BaseException) -> Failure:
-    """An exception as the value that handlers and the log get."""
-    # a failed ctx.run says it in one line here; its own message has the details
-    message = getattr(error, "summary", None) or _said(error) or type(error).__name__
-    return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:  # the user's own __str__; the failure must be told all the same
-        return f"<{type(error).__name__} whose str raised {type(broken).__name__}>"
 
 
 class Scope:
@@ -51,6 +37,7 @@ class Scope:
         "input",
         "iters",
         "joins",
+        "lost",
         "machine",
         "node_path",
         "open",
@@ -64,6 +51,7 @@ class Scope:
         "reached",
         "running",
         "seen",
+        "spilt",
         "state",
         "status",
         "stopping",
@@ -100,6 +88,9 @@ class Scope:
         self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
         self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in plan.regions]
         self.joins = early.fresh(plan)
+        # the failures behind skipped edges: into a node that waits, and towards the next iteration or out of a loop
+        self.lost: dict[int, Causes] = {}
+        self.spilt: dict[int, Causes] = {}
         self.troubles: list[list[Trouble]] = []
         self.places: list[tuple[int, tuple[int, ...]]] = []
         self.stopping = False
@@ -123,13 +114,20 @@ class Scope:
             self.settle(e, e in into, value, view)
         self.drain()
 
-    def finish(self, activation: Activation, taken: tuple[int, ...], value: Any, view: View | None) -> None:
-        """An activation is settled: its edges travel, the taken ones with `value`."""
+    def finish(
+        self,
+        activation: Activation,
+        taken: tuple[int, ...],
+        value: Any,
+        view: View | None,
+        causes: Causes | None = None,
+    ) -> None:
+        """An activation is settled: its edges travel, the taken ones with `value`, the skipped ones with `causes`."""
         node = activation.node
         del self.running[node]
         self.inflight -= 1
         self.status[node] = SETTLED
-        self.depart(node, taken, value, view)
+        self.depart(node, taken, value, view, causes)
         self.drain()
 
     def fail(self, activation: Activation, troubles: list[Trouble]) -> None:
@@ -164,17 +162,20 @@ class Scope:
 
     # ------------------------------------------------------------------ edges
 
-    def depart(self, node: int, taken: tuple[int, ...], value: Any, view: View | None) -> None:
+    def depart(
+        self, node: int, taken: tuple[int, ...], value: Any, view: View | None, causes: Causes | None = None
+    ) -> None:
         """Every edge out of a settled node is taken or skipped; the node's region is one unit nearer its end."""
         plan = self.plan
         leaves, back_of = plan.leaves, plan.back_of
         region = plan.region_of[node]
         into = taken if len(taken) < 8 else frozenset(taken)
         for e in plan.out_normal[node] + plan.out_error[node] if plan.out_error[node] else plan.out_normal[node]:
+            hit = e in into
             if region and (leaves[e] or back_of[e] >= 0):
-                self.leave(e, e in into, value, 0, None)
+                self.leave(e, hit, value if hit else causes, 0, None)
             else:
-                self.settle(e, e in into, value, view)
+                self.settle(e, hit, value if hit else causes, view)
         if region and self.state is not None and view is not None:
             self.state.saw(region, view)
         self.unit_done(region)
@@ -186,6 +187,8 @@ class Scope:
             region = leaves[level]
             if taken:
                 self.hold[region][e] = (value, self.iters[region])
+            elif value is not None:
+                self.spill(region, value)
             return
         region = self.plan.back_of[e]
         if region < 0:
@@ -194,9 +197,11 @@ class Scope:
             early.settle(self, e, taken, value, None)
         elif taken:
             self.back[region].append((e, value))
+        elif value is not None:
+            self.spill(region, value)
 
     def settle(self, e: int, taken: bool, value: Any, view: View | None) -> None:
-        """An edge reaches its target's region: one thing less to wait for."""
+        """An edge reaches its target's region: one thing less to wait for. A skipped one carries its causes."""
         node = self.plan.dst[e]
         if self.joins and early.too_late(self, e):
             return
@@ -209,9 +214,21 @@ class Scope:
                 self.got[node] = [(e, value)]
             else:
                 got.append((e, value))
+        elif value is not None:
+            self.lose(node, value)
         if view is not None:
             self.see(node, view)
         self.arrive(node)
+
+    def lose(self, node: int, causes: Causes) -> None:
+        """An edge into a node is skipped because of these failures."""
+        if causes:
+            self.lost.setdefault(node, Causes()).update(causes)
+
+    def spill(self, region: int, causes: Causes) -> None:
+        """An edge out of a loop, or back to its header, is skipped in this iteration because of these failures."""
+        if causes:
+            self.spilt.setdefault(region, Causes()).update(causes)
 
     def see(self, node: int, view: View) -> None:
         """A view reaches a node along an edge, taken or skipped."""
@@ -306,7 +323,8 @@ class Scope:
             return
         subject = Activation(self, node, self.vector(self.plan.region_of[node]), None, None, None)
         self.machine.facts.append((NodeSkipped, subject, ()))
-        self.depart(node, (), None, self.seen[node] if self.state is not None else None)
+        causes = self.lost.pop(node, None) if self.lost else None
+        self.depart(node, (), None, self.seen[node] if self.state is not None else None, causes)
 
     def header(self, region: int) -> Activation:
         """What events about a loop as a whole are about: its header, in the loop's current iteration."""
@@ -314,6 +332,7 @@ class Scope:
 
     def region_failed(self, region: int, error: Exception) -> None:
         """A loop as a whole cannot go on."""
+        self.over[region] = True
         subject = self.header(region)
         self.halt([(failure_of(subject, error), error)], (subject.node, subject.iteration))
 

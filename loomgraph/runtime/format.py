@@ -217,7 +217,7 @@ def read_event(stored: StoredEvent) -> Past:
     elif kind is events.ScopeEnded:
         values = (get(0), _failures(get(1, [])))
     elif kind is events.LoopEnded:
-        values = (get(0), tuple(get(1, [])))
+        values = (get(0), tuple(get(1, [])), Failure(*get(2)) if get(2) else None)
     elif kind in (events.MapCompleted, events.JoinDecided, events.IterationStarted):
         values = (tuple(get(0, [])),)
     elif kind is events.NodeSkipped:

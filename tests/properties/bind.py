@@ -6,15 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from loomgraph.compile.nest import Nest
-from loomgraph.errors import ActivationError, AmbiguousInputError, JoinIncompleteError, QuorumError
+from loomgraph.errors import ActivationError, AmbiguousInputError, Failure, JoinIncompleteError, QuorumError
 from loomgraph.graph.definition import Definition, EdgeDef, JoinDef, NodeDef
 from loomgraph.graph.policy import Quorum
-from loomgraph.graph.refs import END_INDEX
 from loomgraph.graph.signature import Param
 from tests.properties.history import History
 
-__all__ = ["Binding", "Bound", "Broken", "Nothing", "Settlement", "admits_none", "bind", "early_need", "feeders_of"]
+__all__ = [
+    "Binding",
+    "Bound",
+    "Broken",
+    "Cause",
+    "Causes",
+    "Nothing",
+    "Settlement",
+    "admits_none",
+    "bind",
+    "early_need",
+    "shortfall",
+]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A failure that ends nothing, for it was in something that only feeds early joins: `joins`. Edges are skipped for
+    it. `loop`: the loop of this header failed as a whole.
+    """
+
+    key: str
+    joins: frozenset[int]
+    loop: bool = False
+
+
+Causes: TypeAlias = frozenset[Cause]
 
 
 class Settlement(Protocol):
@@ -26,6 +50,8 @@ class Settlement(Protocol):
     def history(self) -> History: ...
     @property
     def value(self) -> Any: ...
+    @property
+    def causes(self) -> Causes: ...
 
 
 @dataclass(frozen=True)
@@ -46,9 +72,10 @@ class Broken:
 
 @dataclass(frozen=True)
 class Nothing:
-    """The node is skipped."""
+    """The node is skipped, and what follows is skipped for the same causes."""
 
     history: History
+    causes: Causes
 
 
 Binding: TypeAlias = Bound | Broken | Nothing
@@ -60,12 +87,8 @@ def bind(
     into: list[EdgeDef],
     settled: Mapping[int, Settlement],
     winners: Mapping[int, tuple[int, ...]],
-    bereft: frozenset[int],
 ) -> Binding:
-    """What the settled in-edges of a node (None: END) make of it.
-
-    `winners` are those of decided early joins; `bereft` are the early joins that lost a feeder to a failure.
-    """
+    """What the settled in-edges of a node (None: END) make of it. `winners` are those of decided early joins."""
     name = "END" if node is None else node.name
     plain = [e for e in into if e.join is None]
     history = frozenset[Any]().union(*(settled[e.index].history for e in plain))
@@ -80,17 +103,18 @@ def bind(
         counted = winners.get(join.index, tuple(members))
         history |= frozenset[Any]().union(*(settled[e].history for e in counted))
         taken = [e for e in members if settled[e].how == "taken"]
-        if taken:
+        short = shortfall(definition, join, members, settled) if join.index not in winners else None
+        if short is not None:
+            found.append((name, short))
+        elif taken:
             found.append((name, _joined(definition, node, join, taken, settled, winners.get(join.index))))
-        elif early_need(join) and join.index in bereft:
-            found.append((name, QuorumError(name, early_need(join), 0, len(members))))
     unmet = [value for _, value in found if isinstance(value, QuorumError)]
     if unmet:
         return Broken(unmet[0], history)
     if len(found) > 1:
         return Broken(AmbiguousInputError(name, [source for source, _ in found]), history)
     if not found:
-        return Nothing(history)
+        return Nothing(history, frozenset[Cause]().union(*(settled[e.index].causes for e in into)))
     value = found[0][1]
     if isinstance(value, Bound):  # what an on_cap edge carries: what the header would have got
         value = value.value
@@ -109,8 +133,6 @@ def _joined(
     name = "END" if node is None else node.name
     need = early_need(join)
     if need:
-        if len(taken) < need:
-            return QuorumError(name, need, len(taken), len(join.members))
         taken = [m.edge for m in join.members if m.edge in (won if won is not None else taken[:need])]
         if join.wait == "first":
             return settled[taken[0]].value
@@ -152,24 +174,14 @@ def early_need(join: JoinDef) -> int:
     return join.wait.k if isinstance(join.wait, Quorum) else 1 if join.wait == "first" else 0
 
 
-def feeders_of(definition: Definition, nest: Nest, join: JoinDef, sources: Mapping[int, Any]) -> set[int]:
-    """The nodes beside an early join's target, in its loop, all of whose ways end in the join."""
-    if not early_need(join):
-        return set()
-    members = {member.edge for member in join.members}
-    body = nest.regions[0 if join.target == END_INDEX else nest.region(int(join.target))].body
-
-    def ends_there(node: int, seen: frozenset[int]) -> bool:
-        out = [e for e in definition.edges if sources[e.index] == node]
-        return bool(out) and all(
-            e.index in members
-            or (
-                e.target != join.target
-                and isinstance(e.target, int)
-                and e.target in body
-                and (e.target in seen or ends_there(e.target, seen | {node}))
-            )
-            for e in out
-        )
-
-    return {node for node in body if node != join.target and ends_there(node, frozenset({node}))}
+def shortfall(
+    definition: Definition, join: JoinDef, members: list[int], settled: Mapping[int, Settlement]
+) -> QuorumError | None:
+    """Why an early join cannot be met whose members are all settled: too few are taken, though some are, or would be
+    but for a failure of something that works for this join alone. Its `failures` say no more than the keys."""
+    taken = sum(settled[e].how == "taken" for e in members)
+    causes = frozenset[Cause]().union(*(settled[e].causes for e in members))
+    if taken >= early_need(join) or not (taken or any(join.index in cause.joins for cause in causes)):
+        return None
+    failures = [Failure("", cause.key, 1, "", "") for cause in causes]
+    return QuorumError(definition.name_of(join.target), early_need(join), taken, len(members), failures)

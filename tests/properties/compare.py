@@ -12,7 +12,7 @@ __all__ = ["assert_part", "assert_same"]
 
 def assert_same(expected: Outcome, got: Outcome, *, early: bool = False) -> None:
     """Raise AssertionError with every difference. `early`: the graph has early joins, so inside of what was cut off by
-    a decision, and which loops ended empty there, is left open."""
+    a decision is left open."""
     differences = list(_differences(expected, got, early))
     assert not differences, "\n".join(["the outcomes differ (expected, got):", *differences])
 
@@ -38,6 +38,10 @@ def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
             yield f"  {key}: {a}\n  {' ' * len(key)}  {b}"
     if expected.problems != got.problems:
         yield f"  problems: {expected.problems}\n            {got.problems}"
+    for key in sorted(left.keys() & right.keys()):
+        a, b = left[key].causes, right[key].causes
+        if a is not None and b is not None and a != b and key not in vague:
+            yield f"  {key}: causes {a}\n  {' ' * len(key)}  causes {b}"
     loops = [{k: v for k, v in o.loops.items() if not (early and _under(k, _cut(got)))} for o in (expected, got)]
     if loops[0] != loops[1]:
         yield f"  loops: {loops[0]}\n         {loops[1]}"

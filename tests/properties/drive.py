@@ -11,11 +11,11 @@ from typing import Any
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.plan import Plan
-from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Named, Trouble
+from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Named, Trouble, failure_of
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose, choose_error
-from loomgraph.engine.scope import Scope, failure_of
-from loomgraph.errors import RunError
+from loomgraph.engine.scope import Scope
+from loomgraph.errors import QuorumError, RunError
 from loomgraph.events import (
     Event,
     IterationStarted,
@@ -46,6 +46,7 @@ class Driven:
         self.compiled, self.oracle, self.pick = compiled, oracle, pick
         self.flying: list[Activation] = []
         self.facts: list[tuple[Any, str, tuple[Any, ...], Any]] = []
+        self.causes: dict[str, tuple[str, ...]] = {}
         self.root: Scope | None = None
         self.steps = 0
 
@@ -113,8 +114,10 @@ class Driven:
         self.machine.succeeded(activation, value, taken, updates)
 
     def _fail(self, activation: Activation, troubles: list[Trouble]) -> None:
-        plan = activation.scope.plan
-        taken = () if activation.owner is not None else choose_error(plan, activation.node, troubles[0][1])
+        plan, error = activation.scope.plan, troubles[0][1]
+        if isinstance(error, QuorumError):
+            self.causes[activation.key] = tuple(sorted(failure.key for failure in error.failures))
+        taken = () if activation.owner is not None else choose_error(plan, activation.node, error)
         self.machine.failed(activation, troubles, taken)
 
 
@@ -166,6 +169,7 @@ def _folded(driven: Driven) -> Outcome:
             assert records.get(key) is None, f"{key} is settled twice"
             status = "handled" if fields[2] else "failed"
             records[key] = Record(status, _plain(subject.input), None, fields[1].error, tuple(fields[2]))
+            records[key].causes = driven.causes.get(key, ())
         elif kind is LoopEnded:
             outcome.loops[key] = tuple(fields[1])
     return outcome

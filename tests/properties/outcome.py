@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from loomgraph.errors import Failure
 
-__all__ = ["Answer", "Call", "Choices", "Oracle", "Outcome", "Problem", "Record", "plain"]
+__all__ = ["Answer", "Call", "Choices", "Decision", "Oracle", "Outcome", "Problem", "Record", "plain"]
 
 Decision: TypeAlias = tuple[int, tuple[int, ...]]
 Status: TypeAlias = Literal["succeeded", "failed", "handled", "skipped", "cancelled"]
@@ -40,13 +40,15 @@ Oracle: TypeAlias = Callable[[Call], Answer]
 
 @dataclass
 class Record:
-    """One activation's fate. `error` is the class name of why it failed; `taken` the edges it took."""
+    """One activation's fate. `error` is the class name of why it failed; `taken` the edges it took. `causes` are the
+    keys of the failures that put a quorum out of reach (None: not known)."""
 
     status: Status
     input: Any = None
     output: Any = None
     error: str | None = None
     taken: tuple[int, ...] = ()
+    causes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,30 @@ The loop nest is given. A definition without errors is assumed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Literal
 
 from loomgraph.compile.nest import ROOT, Region
-from loomgraph.errors import Failure, MapInputError, NoRouteError
+from loomgraph.errors import Failure, MapInputError, NoRouteError, QuorumError
 from loomgraph.events import activation_key, escape
 from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, NodeDef
 from loomgraph.graph.refs import END_INDEX
-from tests.properties.bind import Binding, Bound, Broken, Nothing, admits_none, bind, early_need, feeders_of
+from tests.properties.bind import (
+    Binding,
+    Bound,
+    Broken,
+    Cause,
+    Causes,
+    Nothing,
+    admits_none,
+    bind,
+    early_need,
+    shortfall,
+)
 from tests.properties.history import History, Write, conflict, fold
 from tests.properties.outcome import Answer, Call, Choices, Oracle, Outcome, Problem, Record
+from tests.properties.recorded import Recorded
 from tests.properties.shape import Shape
 
 __all__ = ["ScopeFailedError", "interpret"]
@@ -31,11 +43,13 @@ Vector = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of an edge. `never`: it waits for something that failed, so it is not settled at all."""
+    """What became of an edge. `never`: it waits for something that failed, or comes from something that was withdrawn,
+    so it is not settled at all. A skipped one has the failures behind it."""
 
     how: Literal["taken", "skipped", "never"]
     history: History
     value: Any = None
+    causes: Causes = frozenset()
 
 
 class ItemsFailedError(Exception):
@@ -74,11 +88,10 @@ class _Scope:
         self.shape = Shape(definition)
         self.nest, self.back = self.shape.nest, self.shape.back
         self.problems: set[Problem] = set()
-        self.cuts = 0
-        self.bereft: set[tuple[int, Vector]] = set()
         spec = definition.state
         self.initial = None if spec is None else spec.initial(state)
-        self.feeders = {j.index: feeders_of(definition, self.nest, j, self.shape.source) for j in definition.joins}
+        self.early = [join for join in definition.joins if early_need(join)]
+        self.recorded = Recorded(definition, self.shape, path, choices)
 
     # ------------------------------------------------------------------ the run and its loops
 
@@ -91,6 +104,7 @@ class _Scope:
         output = None
         into = [e for e in self.definition.edges if e.target == END_INDEX]
         bound = self._bind(None, into, settled, ())
+        self.recorded.check()
         if isinstance(bound, Broken):
             self._problem(type(bound.error).__name__, "#END")
         elif isinstance(bound, Bound) and self._disagree(bound.history):
@@ -124,30 +138,33 @@ class _Scope:
             inside = dict(given)
             vector = (*outer, iteration)
             key = self._key(region.header, vector, None)
-            cuts = self.cuts
             after = self._pass(region, vector, inside, base)
-            if self.cuts > cuts and self._cut_off(region, vector):
-                return self._released(leaving, settled, after or base, {})
             if after is None:
                 return None
             base = after
+            if self.recorded.cut_off(region, vector):
+                settled |= {e.index: Settled("never", History()) for e in leaving}
+                if self._disagree(base):
+                    self._problem("StateConflictError", key)
+                return base
             exits = {e.index: inside[e.index] for e in leaving if e.index in inside and inside[e.index].how == "taken"}
-            again = {e: Settled(inside[e].how, base, inside[e].value) for e in region.back_edges}
-            unmet = self._unmet(region, again, vector)
+            again = {e: replace(inside[e], history=base) for e in region.back_edges}
+            unmet = self._unmet(again, vector)
             if not unmet and not any(edge.how == "taken" for edge in again.values()):
-                return self._ended(region, vector, leaving, settled, base, latest | exits)
+                behind = {cause for e in (*leaving, *map(self._edge, again)) for cause in self._causes(inside, e)}
+                return self._ended(region, vector, leaving, settled, base, latest | exits, frozenset(behind))
             if any(self.definition.edges[e].exit != "latest" for e in exits):
-                return self._problem("ExitOvertakenError", key)
+                return self._broken("ExitOvertakenError", region, vector, leaving, settled, base)
             if unmet and iteration + 1 == region.cap:
-                return self._problem("QuorumError", key)
+                return self._broken("QuorumError", region, vector, leaving, settled, base)
             latest |= exits
             if iteration + 1 == region.cap:
                 if region.cap_edge is None:
-                    return self._problem("LoopCapError", key)
+                    return self._broken("LoopCapError", region, vector, leaving, settled, base)
                 into = [self.definition.edges[e] for e in region.back_edges]
                 bound = self._bind(self.definition.nodes[int(region.header or 0)], into, again, vector, into_next=False)
                 if isinstance(bound, Broken):  # nobody was called, so the loop has failed and not a node
-                    return self._problem(type(bound.error).__name__, key)
+                    return self._broken(type(bound.error).__name__, region, vector, leaving, settled, base)
                 assert isinstance(bound, Bound), "a taken back edge is a value"
                 return self._ended(
                     region, vector, leaving, settled, base, {region.cap_edge: Settled("taken", base, bound)}
@@ -157,20 +174,37 @@ class _Scope:
             given = again
         raise AssertionError("counting never ends")
 
-    def _unmet(self, region: Region, again: Mapping[int, Settled], vector: Vector) -> bool:
-        """Whether an early join of back edges has members, or had them but for failures, and yet too few."""
-        key = self._key(region.header, vector, None)
-        for join in self.definition.joins:
-            edges = [m.edge for m in join.members if m.edge in again]
-            taken = sum(again[e].how == "taken" for e in edges)
-            some = taken > 0 or (join.index, vector) in self.bereft
-            if edges and some and taken < early_need(join) and not self._winners(edges, key):
-                return True
-        return False
+    def _edge(self, index: int) -> EdgeDef:
+        return self.definition.edges[index]
 
-    def _winners(self, members: list[int], key: str) -> tuple[int, ...]:
-        """The recorded winners of an early join, by its target's key; none if it was not decided."""
-        return next((won for _, won in self.choices.joins.get(key, []) if set(won) <= set(members)), ())
+    def _causes(self, settled: Mapping[int, Settled], edge: EdgeDef) -> Causes:
+        return settled[edge.index].causes if edge.index in settled else frozenset()
+
+    def _unmet(self, again: Mapping[int, Settled], vector: Vector) -> bool:
+        """Whether an early join of back edges has members, or would but for failures, and yet too few."""
+        unmet = False
+        for join in self.early:
+            edges = [m.edge for m in join.members if m.edge in again]
+            if edges and not self.recorded.winners(join, vector):
+                self.recorded.fell_short(join, vector)
+                unmet |= shortfall(self.definition, join, edges, again) is not None
+        return unmet
+
+    def _broken(
+        self,
+        error: str,
+        region: Region,
+        vector: Vector,
+        leaving: list[EdgeDef],
+        settled: dict[int, Settled],
+        base: History,
+    ) -> History | None:
+        """The loop as a whole failed: a problem, unless early joins are all that it works for."""
+        key = self._key(region.header, vector, None)
+        joins = self.recorded.fed_by(region)
+        if not joins:
+            return self._problem(error, key)
+        return self._ended(region, vector, leaving, settled, base, {}, frozenset([Cause(key, joins, loop=True)]))
 
     def _ended(
         self,
@@ -180,21 +214,19 @@ class _Scope:
         settled: dict[int, Settled],
         base: History,
         exits: dict[int, Settled],
+        causes: Causes = frozenset(),
     ) -> History | None:
         """The loop is over: what left it is released, knowing of all that ran in it."""
         key = self._key(region.header, vector, None)
         if self._disagree(base):
             return self._problem("StateConflictError", key)
-        if not self._cut_off(region, vector):  # else it was cut off when there was nothing left to cut
-            self.outcome.loops[key] = tuple(sorted(exits))
-        return self._released(leaving, settled, base, exits)
-
-    def _released(
-        self, leaving: list[EdgeDef], settled: dict[int, Settled], base: History, exits: dict[int, Settled]
-    ) -> History:
+        self.outcome.loops[key] = tuple(sorted(exits))
         for edge in leaving:
             found = exits.get(edge.index)
-            settled[edge.index] = Settled("skipped", base) if found is None else Settled("taken", base, found.value)
+            if found is None:
+                settled[edge.index] = Settled("skipped", base, causes=causes)
+            else:
+                settled[edge.index] = Settled("taken", base, found.value)
         return base
 
     def _disagree(self, history: History) -> bool:
@@ -247,15 +279,15 @@ class _Scope:
         key = self._key(node.index, vector, None)
         bound = self._bind(node, into, known, vector)
         history = base if bound is None else base | bound.history
-        if self._is_cut(node, vector):
+        if self.recorded.is_cut(node, vector, bound):
             self.outcome.records[key] = Record(self.choices.cut[key][1])
-            self.cuts += 1
-            return self._settle(node, Settled("skipped", base), settled)
+            self._settle(node, Settled("never", History()), settled)
+            return base
         if bound is None:
             return self._settle(node, Settled("never", History()), settled)
         if isinstance(bound, Nothing):
             self.outcome.records[key] = Record("skipped")
-            return self._settle(node, Settled("skipped", history), settled)
+            return self._settle(node, Settled("skipped", history, causes=bound.causes), settled)
         try:
             if isinstance(bound, Broken):
                 raise bound.error
@@ -284,15 +316,16 @@ class _Scope:
             error = error.first
         name = type(error).__name__
         handler = next((e for e in self._out(node) if e.kind == "error" and isinstance(error, e.errors)), None)
+        causes = tuple(sorted(f.key for f in error.failures)) if isinstance(error, QuorumError) else ()
         before = History(w for w in history if w.key != key and not w.key.startswith(f"{key}["))
         if handler is not None:
             failure = Failure(self._path(node), key, 1, name, str(error))
-            self.outcome.records[key] = Record("handled", value, None, name, (handler.index,))
+            self.outcome.records[key] = Record("handled", value, None, name, (handler.index,), causes)
             return self._settle(node, Settled("skipped", before), settled, {handler.index: failure})
-        self.outcome.records[key] = Record("failed", value, None, name)
-        if self._feeds(node):
-            self.bereft |= {(join, vector[: self.shape.depth(join)]) for join in self._feeds(node)}
-            return self._settle(node, Settled("skipped", before), settled)
+        self.outcome.records[key] = Record("failed", value, None, name, (), causes)
+        if self.recorded.feeds(node):
+            mine = frozenset([Cause(key, self.recorded.feeds(node))])
+            return self._settle(node, Settled("skipped", before, causes=mine), settled)
         if problems is None:
             self._problem(name, key)
         else:
@@ -404,46 +437,20 @@ class _Scope:
         """What a node's in-edges make of it; None while one of them will never settle."""
         winners: dict[int, tuple[int, ...]] = {}
         decided: set[int] = set()
-        bereft: set[int] = set()
-        for join in self.definition.joins:
+        for join in self.early:
             members = [m.edge for m in join.members if any(e.index == m.edge for e in into)]
-            if early_need(join) and members:
-                name = "END" if node is None else node.name
-                at = (*vector[:-1], vector[-1] - 1) if members[0] in self.back and into_next else vector
-                bereft |= {join.index} if (join.index, at) in self.bereft else set()
-                won = self._winners(members, activation_key(self.path, name, at, None))
-                if won:
-                    winners[join.index] = won
-                    decided.update(members)
+            if not members:
+                continue
+            at = (*vector[:-1], vector[-1] - 1) if members[0] in self.back and into_next else vector
+            won = self.recorded.winners(join, at)
+            if won:
+                winners[join.index] = won
+                decided.update(members)
+            elif not any(settled[e].how == "never" for e in members):
+                self.recorded.fell_short(join, at)
         if any(settled[e.index].how == "never" and e.index not in decided for e in into):
             return None
-        return bind(self.definition, node, into, settled, winners, frozenset(bereft))
-
-    def _is_cut(self, node: NodeDef, vector: Vector) -> bool:
-        """Whether a decision of an early join cut the activation off, because that join is all that it works for."""
-        place, _ = self.choices.cut.get(self._key(node.index, vector, None), (-1, None))
-        return any(decided < place for join in self._feeds(node) for decided in self._decisions(join, vector))
-
-    def _decisions(self, join: int, vector: Vector) -> list[int]:
-        """Where in the log a join was decided, in the iteration that `vector` is or lies in."""
-        target = self.definition.name_of(self.definition.joins[join].target)
-        key = activation_key(self.path, target, vector[: self.shape.depth(join)], None)
-        members = {member.edge for member in self.definition.joins[join].members}
-        return [place for place, won in self.choices.joins.get(key, []) if set(won) <= members]
-
-    def _cut_off(self, region: Region, vector: Vector) -> bool:
-        """Whether a decision of the early join that a whole loop feeds came in the middle of this iteration."""
-        following = (*vector[:-1], vector[-1] + 1)
-        if self._key(region.header, vector, None) in self.choices.ended:
-            return False
-        if self._key(region.header, following, None) in self.choices.started:
-            return False
-        whole = [join for join, found in self.feeders.items() if region.body <= found]
-        return any(self._decisions(join, vector) for join in whole)
-
-    def _feeds(self, node: NodeDef) -> frozenset[int]:
-        """The early joins that are all the node works for: its failure is a member's, their decision cuts it off."""
-        return frozenset(index for index, found in self.feeders.items() if node.index in found)
+        return bind(self.definition, node, into, settled, winners)
 
     # ------------------------------------------------------------------ names
 

@@ -7,7 +7,8 @@ import heapq
 from typing import Any
 
 from loomgraph.compile.nest import ROOT, Nest, Region, find_nest
-from loomgraph.graph.definition import Definition, EdgeDef
+from loomgraph.graph.definition import Definition, EdgeDef, JoinDef
+from loomgraph.graph.refs import END_INDEX
 
 __all__ = ["Shape", "Unit"]
 
@@ -46,9 +47,33 @@ class Shape:
                 out.append(vector[depth])
         return (*out, index)
 
-    def depth(self, join: int) -> int:
-        """How many loops a join's target is in."""
-        return self.nest.regions[self.nest.region(int(self.definition.joins[join].target))].depth
+    def home(self, join: JoinDef) -> Region:
+        """The loop in whose iterations a join is decided: the innermost around its target that a member is in."""
+        region = self.around(join)
+        while region.index != ROOT and not any(self.source[m.edge] in region.body for m in join.members):
+            region = self.nest.regions[region.parent]
+        return region
+
+    def around(self, join: JoinDef) -> Region:
+        """The innermost loop that a join's target is in."""
+        return self.nest.regions[ROOT if join.target == END_INDEX else self.nest.region(int(join.target))]
+
+    def feeders(self, join: JoinDef) -> frozenset[int]:
+        """The nodes of an early join's home all of whose ways, within one iteration of it, end in the join."""
+        members = {member.edge for member in join.members}
+        home = self.home(join)
+
+        def ends_there(node: int, seen: frozenset[int]) -> bool:
+            out = [e for e in self.definition.edges if self.source[e.index] == node and e.index != home.cap_edge]
+            return bool(out) and all(e.index in members or goes_on(e, seen | {node}) for e in out)
+
+        def goes_on(edge: EdgeDef, seen: frozenset[int]) -> bool:
+            after = edge.target
+            if after == join.target or edge.index in home.back_edges or not isinstance(after, int):
+                return False
+            return after in home.body and (after in seen or ends_there(after, seen))
+
+        return frozenset(n for n in home.body if n != join.target and ends_there(n, frozenset()))
 
     def _inside(self, ref: Any, region: Region) -> bool:
         return isinstance(ref, int) and (ref in region.body or (region.index == ROOT and ref < 0))
