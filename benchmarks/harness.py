@@ -132,6 +132,7 @@ def measure(
             for size in sizes:
                 progress(f"{workload.name} {size}")
                 row = [Cell(engine, workload, size, note=_known(workers[engine], given_up)) for engine in engines]
+                _refused(row, workers, settings.limit)
                 _foresee(row, cells, settings.limit)
                 rounds = _processes if workload.name in PROCESSES else _rounds
                 rounds([cell for cell in row if not cell.note], workers, settings)
@@ -147,12 +148,21 @@ def _known(worker: Worker, given_up: dict[str, str]) -> str:
     return "absent" if worker.absent else given_up.get(worker.engine, "")
 
 
+def _refused(row: list[Cell], workers: dict[str, Worker], limit: float) -> None:
+    """A fresh process that runs a chain is for engines that can say one."""
+    for cell in row:
+        if cell.workload.name == "first" and not cell.note:
+            cell.note = _note(workers[cell.engine].ask(limit, do="prepare", workload="chain", size=cell.size))
+
+
 def _foresee(row: list[Cell], cells: list[Cell], limit: float) -> None:
     """Spare what cannot end in time: an engine whose smaller size, scaled up, is already over the limit."""
     for cell in row:
+        if cell.note or cell.workload.amount:
+            continue
         for smaller in cells:
             same = smaller.engine == cell.engine and smaller.workload is cell.workload and smaller.rounds
-            if same and not cell.note and smaller.seconds * cell.size / smaller.size > limit:
+            if same and smaller.seconds * cell.size / smaller.size > limit:
                 cell.note = f"over {limit:.0f} s"
 
 

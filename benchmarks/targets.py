@@ -20,10 +20,23 @@ LIMITS = (
     ("branches", None, 1.05),
     ("compile", 10_000, 500.0),
     ("import", None, 150.0),
+    ("durable-chain", 1_000, 80.0),
+    ("durable-map", 1_000, 60.0),
+    ("durable-resume", 200, 5.0),
+    ("durable-kept", 1_000, 1.0),
+    ("durable-written", 1_000, 12.0),
 )
 LEAST_RUNS = 2_000.0
 LANGGRAPH_TIMES = 25.0
 MAP_GROWTH, COMPILE_GROWTH = 1.3, 1.5
+# times hand-written SQL with a commit a step, where every commit waits for the disk
+HAND_WRITTEN = 2.0
+# workload, the smaller and the larger size, at most so many times as much
+DURABLE_GROWTH = (
+    ("durable-kept", 500, 1_000, 2.2),
+    ("durable-written", 500, 1_000, 2.2),
+    ("durable-resume", 200, 1_000, 5.5),
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,7 @@ def verdicts(cells: Sequence[Cell]) -> list[Verdict]:
         *_limits(found),
         *_against_peers(found),
         *_growth(found),
+        *_durable(found),
     ]
 
 
@@ -67,10 +81,10 @@ def _limits(found: _Found) -> Iterator[Verdict]:
 def _against_peers(found: _Found) -> Iterator[Verdict]:
     for (name, size, engine), cell in found.items():
         ours = found.get((name, size, OURS))
-        if name not in ("chain", "loop", "loop-goto") or engine in (OURS, FLOOR) or ours is None:
+        if name not in ("chain", "loop", "loop-goto", "durable-chain") or engine in (OURS, FLOOR) or ours is None:
             continue
         times = cell.seconds / ours.seconds
-        least = LANGGRAPH_TIMES if engine == LANGGRAPH and name != "loop-goto" else 1.0
+        least = LANGGRAPH_TIMES if engine == LANGGRAPH and name in ("chain", "loop") else 1.0
         promise = f"at least {least:g} times as fast as" if least > 1 else "ahead of"
         yield Verdict(f"{name} {size:_}: {promise} {engine}", f"{times:.1f} times", times >= least)
 
@@ -83,3 +97,17 @@ def _growth(found: _Found) -> Iterator[Verdict]:
             yield Verdict(
                 f"{name}: one of 10_000 costs at most {most:g} of one of 1_000", f"{growth:.2f}", growth <= most
             )
+
+
+def _durable(found: _Found) -> Iterator[Verdict]:
+    for (name, size, engine), cell in found.items():
+        floor = found.get((name, size, FLOOR))
+        if name == "durable-chain-full" and engine == OURS and floor is not None:
+            times = cell.seconds / floor.seconds
+            promise = f"{name} {size:_}: at most {HAND_WRITTEN:g} times hand-written"
+            yield Verdict(promise, f"{times:.2f} times", times <= HAND_WRITTEN)
+    for name, less, more, most in DURABLE_GROWTH:
+        small, large = found.get((name, less, OURS)), found.get((name, more, OURS))
+        if small is not None and large is not None:
+            growth = min(large.rounds) / min(small.rounds)
+            yield Verdict(f"{name}: {more:_} take at most {most:g} times {less:_}", f"{growth:.2f}", growth <= most)

@@ -11,10 +11,10 @@ import itertools
 import json
 import os
 import sys
-import time
 from typing import Any, TextIO
 
 from benchmarks.engines import Engine, Job, UnsupportedError, load
+from benchmarks.engines.base import perform
 from benchmarks.workloads import BY_NAME
 
 # seconds; below it a round repeats the run, so that a cold cache or a timer's tick does not decide a small one
@@ -37,6 +37,7 @@ def main() -> None:
     _say(answers, version=_version(engine))
     job: Job | None = None
     expected: Any = None
+    name = ""
     for line in sys.stdin:
         order = json.loads(line)
         try:
@@ -44,14 +45,15 @@ def main() -> None:
                 job = None
                 gc.unfreeze()
                 gc.collect()
-                job = engine.job(order["workload"], order["size"])
-                expected = BY_NAME[order["workload"]].expected(order["size"])
+                name = order["workload"]
+                job = engine.job(name, order["size"])
+                expected = BY_NAME[name].expected(order["size"])
                 gc.collect()
                 gc.freeze()  # what was prepared is not what a round costs
                 _say(answers, ready=True)
             else:
                 assert job is not None
-                _say(answers, seconds=_round(job, expected))
+                _say(answers, seconds=_round(job, expected, amount=BY_NAME[name].amount))
         except WrongError as error:
             _say(answers, wrong=str(error))
         except UnsupportedError as reason:
@@ -60,20 +62,20 @@ def main() -> None:
             _say(answers, failed=f"{type(error).__name__}: {error}"[:300])
 
 
-def _round(job: Job, expected: Any) -> float:
-    """The mean seconds of as many repetitions as make a round long enough to measure."""
+def _round(job: Job, expected: Any, *, amount: bool) -> float:
+    """The mean seconds of as many repetitions as make a round long enough to measure; or the amount that a run says."""
     gc.collect()
 
     async def timed() -> float:
         spent = 0.0
         for repetition in itertools.count(1):
-            given = job.setup()
-            before = time.perf_counter()
-            result = await job.run(given)
-            spent += time.perf_counter() - before
+            result, seconds = await perform(job)
+            if amount:
+                result, seconds = result
             if result != expected:
                 raise WrongError(f"result {result!r}, not {expected!r}")
-            if spent >= LONG_ENOUGH:
+            spent += seconds
+            if amount or spent >= LONG_ENOUGH:
                 return spent / repetition
         raise AssertionError("count() has no end")
 

@@ -1,5 +1,8 @@
 """What is measured: each workload's sizes, its right result, and the figure a time in seconds is turned into.
 
+Workloads called durable-* keep every step in a SQLite file before the next one begins. Some of them say their amount
+themselves, in seconds or bytes, instead of being timed from outside.
+
 Every node of a workload is an `async def` that does next to nothing, so a figure is what the library itself costs.
 Results are fixed here, once, and every engine's result is compared with them. Nothing here measures.
 """
@@ -13,11 +16,15 @@ LAYERS, WIDTH = 50, 20
 MODULUS = 1_000_003
 SHORT, CONCURRENT_NODES = 0.005, 10
 BRANCH_NODES, SEED, SLOW = 5, 20, 0.25
+MESSAGE = 500
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`figure` turns (seconds, size) into the reported number of `unit`; `more` says whether more of it is better."""
+    """`figure` turns (seconds, size) into the reported number of `unit`; `more` says whether more of it is better.
+
+    With `amount` a job's result is (result, amount), and the amount stands for the seconds.
+    """
 
     name: str
     title: str
@@ -27,6 +34,12 @@ class Workload:
     expected: Callable[[int], Any]
     figure: Callable[[float, int], float]
     more: bool = False
+    amount: bool = False
+
+
+def message(i: int) -> str:
+    """The message of turn `i`: no two are alike."""
+    return f"{i:06d} ".ljust(MESSAGE, "abcdefghijklmnopqrstuvwxyz"[i % 26])
 
 
 def neighbours(column: int) -> tuple[int, ...]:
@@ -56,6 +69,14 @@ def delays(branches: int) -> list[list[float]]:
 def critical_path(branches: int) -> float:
     """Seconds that the longest way through the unbalanced branches takes."""
     return max(SLOW, *(sum(branch) for branch in delays(branches)))
+
+
+def _megabytes(amount: float, _: int) -> float:
+    return amount / 1e6
+
+
+def _same(n: int) -> int:
+    return n
 
 
 def _each(seconds: float, size: int) -> float:
@@ -143,6 +164,39 @@ WORKLOADS = (
         "ms",
         lambda n: n,
         lambda s, _: s * 1e3,
+    ),
+    Workload("durable-chain", "the chain, durable against a killed process", (1_000,), (200,), "us/step", _same, _each),
+    Workload("durable-chain-full", "the chain, durable against a power cut", (300,), (100,), "us/step", _same, _each),
+    Workload("durable-map", "the map, durable", (1_000,), (200,), "us/item", lambda n: n * (n - 1), _each),
+    Workload(
+        "durable-resume",
+        "from the call to the first node, with n nodes recorded",
+        (200, 1_000),
+        (200,),
+        "ms",
+        lambda n: n + 1,
+        lambda s, _: s * 1e3,
+        amount=True,
+    ),
+    Workload(
+        "durable-kept",
+        f"n turns that append {MESSAGE} bytes to a list: the size of the file",
+        (500, 1_000),
+        (200,),
+        "MB",
+        _same,
+        _megabytes,
+        amount=True,
+    ),
+    Workload(
+        "durable-written",
+        "the same: the bytes written to disk",
+        (500, 1_000),
+        (200,),
+        "MB",
+        _same,
+        _megabytes,
+        amount=True,
     ),
     Workload("import", "import in a fresh process", (1,), (1,), "ms", lambda _: None, lambda s, _: s * 1e3),
     Workload(

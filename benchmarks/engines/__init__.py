@@ -14,6 +14,7 @@ ENGINES = {
     "pydantic-graph": "benchmarks.engines.pydantic_graph_peer",
     "burr": "benchmarks.engines.burr_peer",
     "haystack": "benchmarks.engines.haystack_peer",
+    "dbos": "benchmarks.engines.dbos_peer",
 }
 
 # What a user of each writes first; kept here so that an import is measured without importing the rest.
@@ -25,6 +26,7 @@ IMPORTS = {
     "pydantic-graph": "from pydantic_graph import GraphBuilder, StepContext",
     "burr": "from burr.core import ApplicationBuilder, State, action",
     "haystack": "from haystack import Pipeline, component",
+    "dbos": "from dbos import DBOS",
 }
 
 

@@ -1,5 +1,7 @@
 """What an engine offers the harness: for a workload and a size, a Job; nothing for what it cannot express."""
 
+import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +13,31 @@ def nothing() -> None:
     """No preparation before each round."""
 
 
+async def left(_: Any) -> None:
+    """Nothing to clean up after a round."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """`run` is timed and gives the result; `setup` is called before each round, untimed, and feeds it."""
+    """`run` is timed and gives the result. `setup`, plain or async, is called before each round, untimed, and feeds it;
+    `after` is awaited behind it with the same, untimed."""
 
     run: Callable[[Any], Awaitable[Any]]
     setup: Callable[[], Any] = nothing
+    after: Callable[[Any], Awaitable[None]] = left
+
+
+async def perform(job: Job) -> tuple[Any, float]:
+    """What one run gives, and the seconds it took."""
+    given = job.setup()
+    if inspect.isawaitable(given):
+        given = await given
+    try:
+        before = time.perf_counter()
+        result = await job.run(given)
+        return result, time.perf_counter() - before
+    finally:
+        await job.after(given)
 
 
 class UnsupportedError(Exception):

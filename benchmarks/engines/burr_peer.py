@@ -3,21 +3,28 @@
 Burr is a state machine: one action after the other. A fan-out or a map is its `MapStates`, parallel branches are
 `RunnableGraph` tasks, and the lattice is its nodes in topological order. Making the Application is not timed, but for
 the concurrent runs, where each run needs one.
+
+The durable workloads are plain actions with its SQLitePersister, which is quicker than its asynchronous one.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from burr.core import ApplicationBuilder, ApplicationContext, Condition, GraphBuilder, State, action, default, expr
 from burr.core.parallelism import MapActions, MapStates, RunnableGraph, SubGraphTask, TaskBasedParallelAction
+from burr.core.persistence import SQLitePersister
 
+from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
-from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 
-logging.getLogger("burr").setLevel(logging.ERROR)
+logging.getLogger("burr").setLevel(logging.CRITICAL)
 
 Call = Callable[[State], Awaitable[State]]
 
@@ -247,6 +254,123 @@ class Burr(Engine):
             return len(builder.build().actions)
 
         return Job(run, lambda: _chain({f"n{i}": _step() for i in range(n)}))
+
+    def durable_chain(self, n: int) -> Job:
+        return _stored(n, disk.NORMAL)
+
+    def durable_chain_full(self, n: int) -> Job:
+        return _stored(n, disk.FULL)
+
+    def durable_resume(self, n: int) -> Job:
+        reached: list[float] = []
+
+        @action(reads=["x"], writes=["x"])
+        def last(state: State) -> State:
+            reached.append(time.perf_counter())
+            if len(reached) == 1:
+                raise RuntimeError("the first process ends here")
+            return state.update(x=state["x"] + 1)
+
+        graph = _chain({**{f"n{i}": _plain() for i in range(n)}, "last": last}).build()
+
+        def setup() -> SQLitePersister:
+            persister = _persister(disk.NORMAL)
+            reached.clear()
+            with suppress(RuntimeError):
+                _persistent(graph, persister).run(halt_after=["last"])
+            return persister
+
+        async def run(persister: SQLitePersister) -> tuple[int, float]:
+            before = time.perf_counter()
+            _, _, end = _persistent(graph, persister).run(halt_after=["last"])
+            return end["x"], reached[-1] - before
+
+        return Job(run, setup, _closed)
+
+    def durable_kept(self, n: int) -> Job:
+        return _appended(n, kept=True)
+
+    def durable_written(self, n: int) -> Job:
+        return _appended(n, kept=False)
+
+
+def _plain() -> Any:
+    @action(reads=["x"], writes=["x"])
+    def step(state: State) -> State:
+        return state.update(x=state["x"] + 1)
+
+    return step
+
+
+def _persister(synchronous: str, path: Path | None = None) -> SQLitePersister:
+    persister = SQLitePersister.from_values(str(path or disk.fresh()))
+    persister.connection.execute("PRAGMA journal_mode = WAL")
+    persister.connection.execute(f"PRAGMA synchronous = {synchronous}")
+    persister.initialize()
+    return persister
+
+
+async def _closed(persister: SQLitePersister) -> None:
+    persister.connection.close()
+    disk.drop(Path(persister.db_path))
+
+
+def _persistent(graph: Any, persister: SQLitePersister, start: str = "n0", **state: Any) -> Any:
+    return (
+        ApplicationBuilder()
+        .with_graph(graph)
+        .initialize_from(
+            persister, resume_at_next_action=True, default_state=state or {"x": 0}, default_entrypoint=start
+        )
+        .with_state_persister(persister)
+        .with_identifiers(app_id="run")
+        .build()
+    )
+
+
+def _stored(n: int, synchronous: str) -> Job:
+    graph = _chain({f"n{i}": _plain() for i in range(n)}).build()
+
+    def setup() -> Any:
+        persister = _persister(synchronous)
+        return persister, _persistent(graph, persister)
+
+    async def run(given: Any) -> Any:
+        _, _, end = given[1].run(halt_after=[f"n{n - 1}"])
+        return end["x"]
+
+    return Job(run, setup, lambda given: _closed(given[0]))
+
+
+def _appended(n: int, *, kept: bool) -> Job:
+    @action(reads=["messages"], writes=["messages", "done"])
+    def turn(state: State) -> State:
+        more = state.append(messages=message(len(state["messages"])))
+        return more.update(done=len(more["messages"]) >= n)
+
+    @action(reads=[], writes=[])
+    def stop(state: State) -> State:
+        return state
+
+    graph = (
+        GraphBuilder()
+        .with_actions(turn=turn, stop=stop)
+        .with_transitions(("turn", "stop", expr("done")), ("turn", "turn", default))
+        .build()
+    )
+
+    async def run(path: Path) -> tuple[int, int]:
+        before = 0 if kept else disk.written()
+        persister = _persister(disk.NORMAL, path)
+        application = _persistent(graph, persister, "turn", messages=[], done=False)
+        _, _, end = application.run(halt_before=["stop"])
+        persister.connection.close()
+        return len(end["messages"]), disk.kept(path) if kept else disk.written() - before
+
+    async def after(path: Path) -> None:
+        disk.drop(path)
+
+    return Job(run, disk.fresh, after)
 
 
 ENGINE = Burr()

@@ -1,23 +1,29 @@
 """LangGraph's StateGraph as its documentation writes it: a TypedDict state, `ainvoke`, no checkpointer.
 
 The recursion limit is raised to the number of steps. Where parallel nodes write, the state has a reducer; a map uses
-`Send`. Tracing is off.
+`Send`. Tracing is off. The durable workloads have its AsyncSqliteSaver and `durability="sync"`.
 """
 
 import asyncio
 import operator
 import os
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 os.environ["LANGSMITH_TRACING"] = "false"
 
+import aiosqlite
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send
 
+from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
-from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 
 
 class One(TypedDict):
@@ -33,6 +39,10 @@ class Many(TypedDict):
 class Branches(TypedDict):
     x: int
     values: Annotated[list[int], operator.add]
+
+
+class Growing(TypedDict):
+    messages: Annotated[list[str], operator.add]
 
 
 def _step() -> Callable[[One], Awaitable[One]]:
@@ -94,6 +104,26 @@ def _mixed(n: int) -> Any:
     return builder
 
 
+def _map() -> Any:
+    async def double(state: One) -> dict[str, list[int]]:
+        return {"values": [state["x"] * 2]}
+
+    async def items(state: Many) -> dict[str, int]:
+        return {}
+
+    builder = StateGraph(Many)
+    builder.add_node("items", items)
+    builder.add_node("double", double)
+    builder.add_node("total", _total)
+    builder.add_edge(START, "items")
+    builder.add_conditional_edges(
+        "items", lambda state: [Send("double", {"x": x}) for x in range(state["x"])], ["double"]
+    )
+    builder.add_edge("double", "total")
+    builder.add_edge("total", END)
+    return builder
+
+
 class LangGraph(Engine):
     """The most used peer."""
 
@@ -138,23 +168,7 @@ class LangGraph(Engine):
         return _once(builder.compile(), {"x": 1}, "total", n)
 
     def map(self, n: int) -> Job:
-        async def double(state: One) -> dict[str, list[int]]:
-            return {"values": [state["x"] * 2]}
-
-        async def items(state: Many) -> dict[str, int]:
-            return {}
-
-        builder = StateGraph(Many)
-        builder.add_node("items", items)
-        builder.add_node("double", double)
-        builder.add_node("total", _total)
-        builder.add_edge(START, "items")
-        builder.add_conditional_edges(
-            "items", lambda state: [Send("double", {"x": x}) for x in range(state["x"])], ["double"]
-        )
-        builder.add_edge("double", "total")
-        builder.add_edge("total", END)
-        return _once(builder.compile(), {"x": n}, "total", n)
+        return _once(_map().compile(), {"x": n}, "total", n)
 
     def stream(self, n: int) -> Job:
         graph = _chain([_step() for _ in range(n)]).compile()
@@ -237,6 +251,48 @@ class LangGraph(Engine):
 
         return Job(run)
 
+    def durable_chain(self, n: int) -> Job:
+        return _stored(_chain([_step() for _ in range(n)]), {"x": 0}, "x", n)
+
+    def durable_chain_full(self, n: int) -> Job:
+        return _stored(_chain([_step() for _ in range(n)]), {"x": 0}, "x", n, disk.FULL)
+
+    def durable_map(self, n: int) -> Job:
+        return _stored(_map(), {"x": n}, "total", n)
+
+    def durable_resume(self, n: int) -> Job:
+        reached: list[float] = []
+
+        async def last(state: One) -> One:
+            reached.append(time.perf_counter())
+            if len(reached) == 1:
+                raise RuntimeError("the first process ends here")
+            return {"x": state["x"] + 1}
+
+        builder = _chain([*(_step() for _ in range(n)), last])
+        config: Any = {"recursion_limit": n + 10, "configurable": {"thread_id": "run"}}
+
+        async def setup() -> Any:
+            saver = await _saver()
+            reached.clear()
+            graph = builder.compile(checkpointer=saver)
+            with suppress(RuntimeError):
+                await graph.ainvoke({"x": 0}, config, durability="sync")
+            return saver, graph
+
+        async def run(given: Any) -> tuple[int, float]:
+            before = time.perf_counter()
+            end = await given[1].ainvoke(None, config, durability="sync")
+            return end["x"], reached[-1] - before
+
+        return Job(run, setup, lambda given: _closed(given[0]))
+
+    def durable_kept(self, n: int) -> Job:
+        return _appended(n, kept=True)
+
+    def durable_written(self, n: int) -> Job:
+        return _appended(n, kept=False)
+
     def build(self, n: int) -> Job:
         async def run(steps: Any) -> int:
             return len(_chain(steps).nodes)
@@ -255,6 +311,56 @@ def _compile(build: Callable[[], Any]) -> Job:
         return len(builder.compile().nodes) - 1  # START is a node there
 
     return Job(run, build)
+
+
+async def _saver(synchronous: str = disk.NORMAL, path: Path | None = None) -> Any:
+    connection = await aiosqlite.connect(path or disk.fresh())
+    saver = AsyncSqliteSaver(connection)
+    await saver.setup()
+    await connection.execute(f"PRAGMA synchronous = {synchronous}")
+    return saver
+
+
+async def _closed(saver: Any) -> None:
+    async with saver.conn.execute("PRAGMA database_list") as rows:
+        path = Path((await rows.fetchone())[2])
+    await saver.conn.close()
+    disk.drop(path)
+
+
+def _stored(builder: Any, value: dict[str, Any], key: str, steps: int, synchronous: str = disk.NORMAL) -> Job:
+    async def setup() -> Any:
+        saver = await _saver(synchronous)
+        return saver, builder.compile(checkpointer=saver)
+
+    async def run(given: Any) -> Any:
+        config: Any = {"recursion_limit": steps + 10, "configurable": {"thread_id": "run"}}
+        return (await given[1].ainvoke(value, config, durability="sync"))[key]
+
+    return Job(run, setup, lambda given: _closed(given[0]))
+
+
+def _appended(n: int, *, kept: bool) -> Job:
+    async def turn(state: Growing) -> Growing:
+        return {"messages": [message(len(state["messages"]))]}
+
+    builder = StateGraph(Growing)
+    builder.add_node("turn", turn)
+    builder.add_edge(START, "turn")
+    builder.add_conditional_edges("turn", lambda state: "turn" if len(state["messages"]) < n else END, ["turn", END])
+
+    async def run(path: Path) -> tuple[int, int]:
+        before = 0 if kept else disk.written()
+        saver = await _saver(path=path)
+        config: Any = {"recursion_limit": n + 10, "configurable": {"thread_id": "run"}}
+        end = await builder.compile(checkpointer=saver).ainvoke({"messages": []}, config, durability="sync")
+        await saver.conn.close()
+        return len(end["messages"]), disk.kept(path) if kept else disk.written() - before
+
+    async def after(path: Path) -> None:
+        disk.drop(path)
+
+    return Job(run, disk.fresh, after)
 
 
 def _once(graph: Any, value: dict[str, Any], key: str, steps: int) -> Job:

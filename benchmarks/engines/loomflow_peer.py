@@ -2,16 +2,22 @@
 
 Its caps (steps, visits, concurrency) are raised to what the workload needs. It has no map over a run's items, so a map
 is `Workflow.parallel` with a step for each item, built before the clock starts. No telemetry, no audit log.
+
+Its workflows are not durable; what is, are the steps of a SqliteRuntime, one after the other in a function.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from loomflow import END, START, EventKind, Workflow
+from loomflow.runtime import SqliteRuntime
 
+from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
-from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 
 
 def _named(i: int, fn: Any) -> Any:
@@ -160,6 +166,104 @@ class LoomFlow(Engine):
             return len(Workflow.chain(steps, max_steps=n + 1)._nodes)
 
         return Job(run, lambda: _steps(n))
+
+    def durable_chain(self, n: int) -> Job:
+        return _stored(n)
+
+    def durable_chain_full(self, n: int) -> Job:
+        return _stored(n, disk.FULL)
+
+    def durable_map(self, n: int) -> Job:
+        async def double(x: int) -> int:
+            return x * 2
+
+        async def run(runtime: SqliteRuntime) -> int:
+            async with runtime.session("run"):
+                return sum(await asyncio.gather(*(runtime.step("double", double, x) for x in range(n))))
+
+        return Job(run, _opened, _closed)
+
+    def durable_resume(self, n: int) -> Job:
+        nodes = _steps(n)
+        reached: list[float] = []
+
+        async def last(x: int) -> int:
+            reached.append(time.perf_counter())
+            if len(reached) == 1:
+                raise RuntimeError("the first process ends here")
+            return x + 1
+
+        async def body(runtime: SqliteRuntime) -> int:
+            async with runtime.session("run"):
+                x = 0
+                for node in [*nodes, last]:
+                    x = await runtime.step(node.__name__, node, x)
+                return x
+
+        async def setup() -> SqliteRuntime:
+            runtime = _opened()
+            reached.clear()
+            try:
+                await body(runtime)
+            except RuntimeError:
+                return runtime
+            raise AssertionError("nothing stopped it")
+
+        async def run(runtime: SqliteRuntime) -> tuple[int, float]:
+            before = time.perf_counter()
+            return await body(runtime), reached[-1] - before
+
+        return Job(run, setup, _closed)
+
+    def durable_kept(self, n: int) -> Job:
+        return _appended(n, kept=True)
+
+    def durable_written(self, n: int) -> Job:
+        return _appended(n, kept=False)
+
+
+def _opened(synchronous: str = disk.NORMAL) -> SqliteRuntime:
+    runtime = SqliteRuntime(disk.fresh())
+    runtime.store._conn.execute(f"PRAGMA synchronous = {synchronous}")
+    return runtime
+
+
+async def _closed(runtime: SqliteRuntime) -> None:
+    runtime.store._conn.close()
+    disk.drop(Path(runtime.path))
+
+
+def _stored(n: int, synchronous: str = disk.NORMAL) -> Job:
+    nodes = _steps(n)
+
+    async def run(runtime: SqliteRuntime) -> int:
+        async with runtime.session("run"):
+            x = 0
+            for node in nodes:
+                x = await runtime.step(node.__name__, node, x)
+            return x
+
+    return Job(run, lambda: _opened(synchronous), _closed)
+
+
+def _appended(n: int, *, kept: bool) -> Job:
+    async def turn(i: int) -> str:
+        return message(i)
+
+    async def run(path: Path) -> tuple[int, int]:
+        before = 0 if kept else disk.written()
+        runtime = SqliteRuntime(path)
+        messages: list[str] = []
+        async with runtime.session("run"):
+            for i in range(n):
+                messages.append(await runtime.step("turn", turn, i))
+        runtime.store._conn.close()
+        return len(messages), disk.kept(path) if kept else disk.written() - before
+
+    async def after(path: Path) -> None:
+        disk.drop(path)
+
+    return Job(run, disk.fresh, after)
 
 
 ENGINE = LoomFlow()

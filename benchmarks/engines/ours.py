@@ -1,13 +1,22 @@
-"""loomgraph, in memory, as it is by default: every event recorded, every check and validation on."""
+"""loomgraph as it is by default: every event recorded, every check and validation on.
+
+In memory, and for the durable workloads in a SQLite file, with the default `durability="sync"`.
+"""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
-from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 from loomgraph import END, OTHERWISE, START, Graph, Workflow
+from loomgraph.errors import RunError
 from loomgraph.graph.refs import ALWAYS
+from loomgraph.store.sqlite import SQLiteStore
 
 Steps = list[Callable[[int], Awaitable[int]]]
 
@@ -68,6 +77,47 @@ def _mixed(n: int) -> Workflow[int, int]:
     return wf
 
 
+def _map() -> Graph[int, int]:
+    async def items(count: int) -> list[int]:
+        return list(range(count))
+
+    async def double(x: int) -> int:
+        return x * 2
+
+    wf = Workflow("map", input=int, output=int)
+    wf.edge(START, items)
+    wf.chain(wf.map(items, double), _total, END)
+    return wf.compile()
+
+
+def _growing(n: int) -> Graph[list[str], list[str]]:
+    async def turn(messages: list[str]) -> list[str]:
+        return [*messages, message(len(messages))]
+
+    wf = Workflow("growing", input=list[str], output=list[str])
+    node = wf.node(turn, name="turn")
+    wf.edge(START, node)
+    wf.edge(node, node, when=lambda messages: len(messages) < n, cap=n)
+    wf.edge(node, END, when=OTHERWISE)
+    return wf.compile()
+
+
+def _stored(graph: Graph[int, int], value: int, synchronous: Literal["NORMAL", "FULL"] = disk.NORMAL) -> Job:
+    """A run in a new file, opened before the clock starts."""
+
+    async def setup() -> SQLiteStore:
+        return await SQLiteStore(disk.fresh(), synchronous=synchronous).__aenter__()
+
+    async def run(store: SQLiteStore) -> int:
+        return (await graph.run(value, store=store)).output
+
+    async def after(store: SQLiteStore) -> None:
+        await store.close()
+        disk.drop(store.path)
+
+    return Job(run, setup, after)
+
+
 def _once(graph: Graph[int, int], value: int = 0) -> Job:
     async def run(_: Any) -> int:
         return (await graph.run(value)).output
@@ -102,16 +152,7 @@ class Ours(Engine):
         return _once(wf.compile(), 1)
 
     def map(self, n: int) -> Job:
-        async def items(count: int) -> list[int]:
-            return list(range(count))
-
-        async def double(x: int) -> int:
-            return x * 2
-
-        wf = Workflow("map", input=int, output=int)
-        wf.edge(START, items)
-        wf.chain(wf.map(items, double), _total, END)
-        return _once(wf.compile(), n)
+        return _once(_map(), n)
 
     def stream(self, n: int) -> Job:
         graph = _chain([_step() for _ in range(n)]).compile()
@@ -171,6 +212,50 @@ class Ours(Engine):
 
         return Job(run)
 
+    def durable_chain(self, n: int) -> Job:
+        return _stored(_chain([_step() for _ in range(n)]).compile(), 0)
+
+    def durable_chain_full(self, n: int) -> Job:
+        return _stored(_chain([_step() for _ in range(n)]).compile(), 0, disk.FULL)
+
+    def durable_map(self, n: int) -> Job:
+        return _stored(_map(), n)
+
+    def durable_resume(self, n: int) -> Job:
+        reached: list[float] = []
+
+        async def last(x: int) -> int:
+            reached.append(time.perf_counter())
+            if len(reached) == 1:
+                raise RuntimeError("the first process ends here")
+            return x + 1
+
+        graph = _chain([*(_step() for _ in range(n)), last]).compile()
+
+        async def setup() -> SQLiteStore:
+            store = await SQLiteStore(disk.fresh()).__aenter__()
+            reached.clear()
+            with contextlib.suppress(RunError):
+                await graph.run(0, store=store, run_id="run")
+            return store
+
+        async def run(store: SQLiteStore) -> tuple[int, float]:
+            before = time.perf_counter()
+            output = (await graph.resume("run", store=store)).output
+            return output, reached[-1] - before
+
+        async def after(store: SQLiteStore) -> None:
+            await store.close()
+            disk.drop(store.path)
+
+        return Job(run, setup, after)
+
+    def durable_kept(self, n: int) -> Job:
+        return _appended(n, kept=True)
+
+    def durable_written(self, n: int) -> Job:
+        return _appended(n, kept=False)
+
     def build(self, n: int) -> Job:
         async def run(steps: Steps) -> int:
             return len(_chain(steps).define().nodes)
@@ -182,6 +267,21 @@ class Ours(Engine):
 
     def compile_mixed(self, n: int) -> Job:
         return _compile(lambda: _mixed(n))
+
+
+def _appended(n: int, *, kept: bool) -> Job:
+    graph = _growing(n)
+
+    async def run(path: Path) -> tuple[int, int]:
+        before = 0 if kept else disk.written()
+        async with SQLiteStore(path) as store:
+            messages = (await graph.run([], store=store)).output
+        return len(messages), disk.kept(path) if kept else disk.written() - before
+
+    async def after(path: Path) -> None:
+        disk.drop(path)
+
+    return Job(run, disk.fresh, after)
 
 
 def _compile(build: Callable[[], Workflow[int, int]]) -> Job:

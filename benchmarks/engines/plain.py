@@ -1,11 +1,19 @@
-"""Hand-written asyncio: what a developer would write for this one workload, without events, checks or isolation."""
+"""Hand-written asyncio: what a developer would write for this one workload, without events, checks or isolation.
+
+For the durable workloads, hand-written sqlite3: a row and a commit for each step, and nothing else.
+"""
 
 import asyncio
+import json
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
-from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, neighbours
+from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 
 
 def _step() -> Callable[[int], Awaitable[int]]:
@@ -25,6 +33,66 @@ def _add(i: int) -> Callable[[int], Awaitable[int]]:
 async def _wait(x: int, seconds: float) -> int:
     await asyncio.sleep(seconds)
     return x + 1
+
+
+class Steps:
+    """A table of steps."""
+
+    def __init__(self, path: Path, synchronous: str = disk.NORMAL) -> None:
+        self.path = path
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute(f"PRAGMA synchronous = {synchronous}")
+        self.db.execute("CREATE TABLE steps (run TEXT, step INTEGER, value TEXT, PRIMARY KEY (run, step))")
+
+    def keep(self, step: int, value: Any) -> None:
+        """Write one step, durably."""
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("INSERT INTO steps VALUES ('run', ?, ?)", (step, json.dumps(value)))
+        self.db.execute("COMMIT")
+
+    def last(self) -> tuple[int, Any]:
+        """The last step and its value."""
+        row = self.db.execute("SELECT step, value FROM steps WHERE run = 'run' ORDER BY step DESC LIMIT 1").fetchone()
+        return row[0], json.loads(row[1])
+
+
+async def _closed(steps: Steps) -> None:
+    steps.db.close()
+    disk.drop(steps.path)
+
+
+def _kept_chain(n: int, synchronous: str) -> Job:
+    nodes = [_step() for _ in range(n)]
+
+    async def run(steps: Steps) -> int:
+        x = 0
+        for i, node in enumerate(nodes):
+            x = await node(x)
+            steps.keep(i, x)
+        return x
+
+    return Job(run, lambda: Steps(disk.fresh(), synchronous), _closed)
+
+
+def _appended(n: int, *, kept: bool) -> Job:
+    async def turn(i: int) -> str:
+        return message(i)
+
+    async def run(path: Path) -> tuple[int, int]:
+        before = 0 if kept else disk.written()
+        steps = Steps(path)
+        messages: list[str] = []
+        for i in range(n):
+            messages.append(await turn(i))
+            steps.keep(i, messages[-1])
+        steps.db.close()
+        return len(messages), disk.kept(path) if kept else disk.written() - before
+
+    async def after(path: Path) -> None:
+        disk.drop(path)
+
+    return Job(run, disk.fresh, after)
 
 
 class Plain(Engine):
@@ -110,6 +178,42 @@ class Plain(Engine):
             return sum(await asyncio.gather(*(one() for _ in range(n))))
 
         return Job(run)
+
+    def durable_chain(self, n: int) -> Job:
+        return _kept_chain(n, disk.NORMAL)
+
+    def durable_chain_full(self, n: int) -> Job:
+        return _kept_chain(n, disk.FULL)
+
+    def durable_map(self, n: int) -> Job:
+        async def run(steps: Steps) -> int:
+            async def double(x: int) -> int:
+                steps.keep(x, x * 2)
+                return x * 2
+
+            return sum(await asyncio.gather(*(double(x) for x in range(n))))
+
+        return Job(run, lambda: Steps(disk.fresh()), _closed)
+
+    def durable_resume(self, n: int) -> Job:
+        def setup() -> Steps:
+            steps = Steps(disk.fresh())
+            for i in range(n):
+                steps.keep(i, i + 1)
+            return steps
+
+        async def run(steps: Steps) -> tuple[int, float]:
+            before = time.perf_counter()
+            _, x = steps.last()
+            return await _step()(x), time.perf_counter() - before
+
+        return Job(run, setup, _closed)
+
+    def durable_kept(self, n: int) -> Job:
+        return _appended(n, kept=True)
+
+    def durable_written(self, n: int) -> Job:
+        return _appended(n, kept=False)
 
 
 ENGINE = Plain()

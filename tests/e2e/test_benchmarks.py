@@ -9,36 +9,37 @@ import sys
 import pytest
 
 from benchmarks.engines import IMPORTS, UnsupportedError, load
+from benchmarks.engines.base import perform
 from benchmarks.harness import UNSUPPORTED, Cell
 from benchmarks.table import markdown
 from benchmarks.targets import verdicts
 from benchmarks.workloads import BY_NAME, PROCESSES, WORKLOADS
 
 TINY = {"lattice": 3, "branches": 2, "runs": 4, "build": 20, "compile": 20, "compile-mixed": 20}
+DURABLE = [workload.name for workload in WORKLOADS if workload.name.startswith("durable-")]
 TIMED = [workload.name for workload in WORKLOADS if workload.name not in PROCESSES]
+
+
+def _result(engine: str, name: str) -> tuple[object, object]:
+    """What the workload gave in a small size, and what it should have given."""
+    size = TINY.get(name, 7)
+    result, _ = asyncio.run(perform(load(engine).job(name, size)))
+    if BY_NAME[name].amount:
+        result, amount = result
+        assert amount > 0
+    return result, BY_NAME[name].expected(size)
 
 
 @pytest.mark.parametrize("name", TIMED)
 def test_a_workload_gives_the_result_it_is_checked_against(name: str) -> None:
-    size = TINY.get(name, 7)
-    job = load("loomgraph").job(name, size)
-    given = job.setup()
-
-    async def once() -> object:
-        return await job.run(given)
-
-    assert asyncio.run(once()) == BY_NAME[name].expected(size)
+    result, expected = _result("loomgraph", name)
+    assert result == expected
 
 
-@pytest.mark.parametrize("name", ["chain", "loop", "fanout", "map", "lattice", "branches", "runs"])
+@pytest.mark.parametrize("name", ["chain", "loop", "fanout", "map", "lattice", "branches", "runs", *DURABLE])
 def test_the_hand_written_floor_gives_the_same_result(name: str) -> None:
-    size = TINY.get(name, 7)
-    job = load("asyncio").job(name, size)
-
-    async def once() -> object:
-        return await job.run(None)
-
-    assert asyncio.run(once()) == BY_NAME[name].expected(size)
+    result, expected = _result("asyncio", name)
+    assert result == expected
 
 
 def test_the_measured_import_is_one_that_works() -> None:
@@ -83,6 +84,25 @@ def test_a_missed_target_is_told_from_a_met_one() -> None:
         "chain 1_000: at least 25 times as fast as langgraph": True,
         "map 10_000: under 20 us/item": True,
         "map: one of 10_000 costs at most 1.3 of one of 1_000": False,
+    }
+
+
+def test_durable_runs_are_held_to_what_hand_written_sql_costs_and_to_linear_growth() -> None:
+    cells = [
+        _cell("loomgraph", "durable-chain-full", 300, [0.2]),
+        _cell("asyncio", "durable-chain-full", 300, [0.09]),
+        _cell("loomgraph", "durable-written", 500, [4e6]),
+        _cell("loomgraph", "durable-written", 1_000, [8e6]),
+        _cell("loomgraph", "durable-chain", 1_000, [0.05]),
+        _cell("burr", "durable-chain", 1_000, [0.04]),
+    ]
+    found = {verdict.promise: verdict.met for verdict in verdicts(cells)}
+    assert found == {
+        "durable-chain-full 300: at most 2 times hand-written": False,
+        "durable-written 1_000: under 12 MB": True,
+        "durable-written: 1_000 take at most 2.2 times 500": True,
+        "durable-chain 1_000: under 80 us/step": True,
+        "durable-chain 1_000: ahead of burr": False,
     }
 
 

@@ -44,8 +44,8 @@ T = TypeVar("T")
 _INLINE_JOBS = 32
 _INLINE_BYTES = 32_000
 # a commit there that took longer (s) sends the next ones to the writer thread for so many times as long, or so long (s)
-_SLOW = 0.001
-_TIMES = 10
+_SLOW = 0.005
+_TIMES = 5
 _CALM = 0.25
 # pauses (s) between tries for a locked database
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -61,8 +61,8 @@ class SQLiteStore:
     those that are waiting together share one. With `synchronous="NORMAL"` a commit is a write into the operating
     system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 32 kB) is made on
     the event loop's own thread, if nobody else holds the database: no lock is waited for there, and no file is synced
-    there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over a
-    millisecond, the writer thread takes all for ten times as long (at most a quarter of a second), as it does larger
+    there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over five
+    milliseconds, the writer thread takes all for five times as long (at most a quarter of a second), as it does larger
     writes and whatever meets a lock.
 
     *What can be lost.* A killed process loses nothing that was acknowledged, with either setting, and neither a power
