@@ -78,6 +78,13 @@ def _mimebundle(definition: Any, nest: Any, run: Any) -> Any:
     return mimebundle(definition, nest, run)
 
 
+def _tool(graph: Any, **options: Any) -> Any:
+    from loomgraph.tools.graphs import graph_tool
+
+    return graph_tool(graph, **options)
+
+
 offer("mermaid", _mermaid)
 offer("dot", _dot)
 offer("mimebundle", _mimebundle)
+offer("tool", _tool)

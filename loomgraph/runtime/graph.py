@@ -181,6 +181,10 @@ class Graph(Generic[InT, OutT]):
             assert kept is not None
             return History(await load(kept, run_id, self._compiled, "compatible"))
 
+    def as_tool(self, *, name: str | None = None, description: str | None = None, **options: Any) -> Any:
+        """The graph as a tool for agents: see `loomgraph.tools.graph_tool`."""
+        return plug("tool")(self, name=name, description=description, **options)
+
     # ------------------------------------------------------------------ drawing
 
     def to_mermaid(self, run: Any = None, **options: Any) -> str:

@@ -102,6 +102,10 @@ class Workflow(Builder, Generic[InT, OutT]):
 
         return check_definition(self.define())
 
+    def as_tool(self, *, name: str | None = None, description: str | None = None, **options: Any) -> Any:
+        """The workflow, compiled, as a tool for agents: see `loomgraph.tools.graph_tool`. Raises CompileError."""
+        return self.compile().as_tool(name=name, description=description, **options)
+
     def to_mermaid(self, run: Any = None, **options: Any) -> str:
         """The workflow as a Mermaid flowchart, sound or not."""
         text: str = plug("mermaid")(self.define(), None, run, **options)

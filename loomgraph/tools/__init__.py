@@ -5,6 +5,7 @@ Refuses to know of models: a call is a name and arguments, a result is text and 
 
 from loomgraph.tools.batch import batch_graph, run_batch
 from loomgraph.tools.calls import ToolCall, ToolResult
+from loomgraph.tools.graphs import graph_tool
 from loomgraph.tools.ordering import OrderedCall, order_calls
 from loomgraph.tools.references import Syntax
 from loomgraph.tools.tool import Tool, tool
@@ -16,6 +17,7 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "batch_graph",
+    "graph_tool",
     "order_calls",
     "run_batch",
     "tool",

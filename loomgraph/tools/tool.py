@@ -7,6 +7,7 @@ runs its function once: retries, limits and order are the batch's (`loomgraph.to
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -23,9 +24,10 @@ from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.tools.effects import EVERYTHING, NOTHING, Footprint, Resources, footprint_keys
 from loomgraph.tools.schema import Described, describe_callable, json_schema_of
 
-__all__ = ["MAX_CHARS", "Effect", "Tool", "check_tools", "tool"]
+__all__ = ["MAX_CHARS", "Effect", "Tool", "check_tools", "complaints", "tool"]
 
 Effect: TypeAlias = Literal["repeat", "once"]
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_CHARS = 30_000
 """How many characters of a result the model is shown unless the tool says otherwise."""
 
@@ -64,8 +66,10 @@ class Tool:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise DefinitionError("a tool needs a name.")
+        if not _NAME.fullmatch(self.name):
+            raise DefinitionError(
+                f"{self.name!r} cannot be a tool's name: providers take letters, digits, '_' and '-', 64 at most."
+            )
         if self.read_only and self.writes is not None:
             raise DefinitionError(f"tool '{self.name}' is read_only and declares writes=; leave one of them out.")
         if self.timeout is not None and not self.is_async:
@@ -94,7 +98,7 @@ class Tool:
             # strictly, but as JSON: "2026-01-31" is a date and "5" is not a number
             read = self.arguments.validate_json(to_json(arguments), strict=True)
         except ValidationError as error:
-            raise ToolInputError(self.name, _complaints(error)) from error
+            raise ToolInputError(self.name, complaints(error)) from error
         return {name: getattr(read, name) for name in self.names}
 
     async def call(self, arguments: Mapping[str, Any], context: Any = None) -> Any:
@@ -226,7 +230,8 @@ def _refuse_unknown(name: str, options: Mapping[str, Any], described: Described)
                 )
 
 
-def _complaints(error: ValidationError) -> list[str]:
+def complaints(error: ValidationError) -> list[str]:
+    """What is wrong with which argument, a sentence each."""
     said: list[str] = []
     for item in error.errors(include_url=False, include_context=False):
         where = ".".join(str(step) for step in item["loc"]) or "arguments"
