@@ -18,6 +18,7 @@ from loomgraph.runtime.workflow import Workflow
 if TYPE_CHECKING:  # loaded when first asked for: they bring the engine with them
     from loomgraph.runtime.handle import RunHandle
     from loomgraph.runtime.result import ActivationRecord, RunResult
+    from loomgraph.store.types import register
 
 __all__ = [
     "END",
@@ -40,6 +41,7 @@ __all__ = [
     "RunResult",
     "Workflow",
     "__version__",
+    "register",
 ]
 
 __version__ = "0.1.0"
@@ -48,6 +50,7 @@ _LATE = {
     "ActivationRecord": "loomgraph.runtime.result",
     "RunHandle": "loomgraph.runtime.handle",
     "RunResult": "loomgraph.runtime.result",
+    "register": "loomgraph.store.types",
 }
 
 

@@ -7,6 +7,7 @@
     │   ├── InputRefusedError           the run's input is not of the declared type
     │   ├── OutputRefusedError          a node or a run produced something its annotation forbids
     │   ├── CodecError                  a value does not survive being stored as its declared type
+    │   │   └── UnreadableError             a stored value is not of its declared type any more
     │   ├── ValueTooLargeError          a value is larger than the store takes
     │   └── CopyRefusedError            a value cannot be copied, so nodes could not be isolated
     ├── ActivationError             why one activation failed, when the engine itself says so
@@ -209,6 +210,7 @@ from loomgraph.errors.values import (
     CopyRefusedError,
     InputRefusedError,
     OutputRefusedError,
+    UnreadableError,
     ValueRefusedError,
     ValueTooLargeError,
 )
@@ -306,6 +308,7 @@ __all__ = [
     "UnknownQuestionError",
     "UnknownRunError",
     "UnknownToolError",
+    "UnreadableError",
     "ValueMissingError",
     "ValueRefusedError",
     "ValueTooLargeError",

@@ -9,6 +9,7 @@ __all__ = [
     "CopyRefusedError",
     "InputRefusedError",
     "OutputRefusedError",
+    "UnreadableError",
     "ValueRefusedError",
     "ValueTooLargeError",
 ]
@@ -49,23 +50,35 @@ class CopyRefusedError(ValueRefusedError):
 
 
 class CodecError(ValueRefusedError):
-    """A value cannot be stored, or not read back, as its declared type."""
+    """A value does not survive being stored as its declared type. Nothing was written."""
 
     def __init__(self, where: str, declared: str, value: object, detail: str) -> None:
-        self.where, self.declared = where, declared
-        super().__init__(
-            f"{where} gave {brief(value, 80)}, declared as {declared}, which does not survive being stored: "
-            f"{brief_text(detail)}. Declare the exact type, or register the class with "
-            f"loomgraph.register(Class, dump, load)."
+        self.where, self.declared, self.detail = where, declared, detail
+        super().__init__(self._sentence(brief(value, 80), brief_text(detail).rstrip(".")))
+
+    def _sentence(self, shown: str, detail: str) -> str:
+        return (
+            f"{self.where} gave {shown}, declared as {self.declared}, which does not survive being stored: {detail}. "
+            f"Declare the exact type, or register the class with loomgraph.register(Class, dump, load)."
+        )
+
+
+class UnreadableError(CodecError):
+    """A stored value is not of its declared type any more: the type has changed since."""
+
+    def _sentence(self, shown: str, detail: str) -> str:
+        return (
+            f"{self.where} was stored as {shown}, which is not a value of {self.declared} any more: {detail}. "
+            f"Go on with the code that wrote it, or make the type take what it took then."
         )
 
 
 class ValueTooLargeError(ValueRefusedError):
-    """A single stored value is larger than the store's limit (bytes)."""
+    """A value, written as JSON, is larger than the run allows; `.size` and `.limit` are in bytes."""
 
     def __init__(self, where: str, size: int, limit: int) -> None:
         self.where, self.size, self.limit = where, size, limit
         super().__init__(
-            f"{where} gave a value of {size} bytes, and the limit for one is {limit}. "
-            f"Keep large data in files and pass their paths, or raise the store's max_bytes."
+            f"{where} gave a value of {size:_} bytes, and the limit for one is {limit:_}. "
+            f"Keep large data in files and pass their paths, or raise the limit with max_value_bytes=."
         )

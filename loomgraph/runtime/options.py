@@ -10,6 +10,7 @@ from loomgraph.errors import DefinitionError
 from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
+from loomgraph.store.codec import MAX_BYTES
 
 __all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions"]
 
@@ -26,7 +27,8 @@ class ResumeKeywords(TypedDict, total=False):
     `on_failure` override the workflow's; `lag` is how many events a reader may fall behind before the run waits for
     it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
     many seconds the run stays this process's without a sign of life; `in_doubt` is what a resume does about a node
-    with effect="once" that began and may or may not have had its effect: refuse ("fail") or run it again ("rerun").
+    with effect="once" that began and may or may not have had its effect: refuse ("fail") or run it again ("rerun");
+    `max_value_bytes` is how large one stored value may be, as JSON (64 MiB if left out).
     """
 
     limit: int | None
@@ -41,6 +43,7 @@ class ResumeKeywords(TypedDict, total=False):
     durability: Durability
     lease: float
     in_doubt: InDoubt
+    max_value_bytes: int
 
 
 class RunKeywords(ResumeKeywords, total=False):
@@ -68,6 +71,7 @@ class RunOptions:
     durability: Durability = "sync"
     lease: float = DEFAULT_TTL
     in_doubt: InDoubt = "fail"
+    max_value_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -80,5 +84,7 @@ class RunOptions:
             raise DefinitionError(f"run(durability={self.durability!r}) is unknown; use 'sync', 'batch' or 'exit'.")
         if self.in_doubt not in ("fail", "rerun"):
             raise DefinitionError(f"resume(in_doubt={self.in_doubt!r}) is unknown; use 'fail' or 'rerun'.")
+        if self.max_value_bytes < 128:
+            raise DefinitionError(f"run(max_value_bytes={self.max_value_bytes}) is too small; use at least 128.")
         if not self.lease > 0:
             raise DefinitionError(f"run(lease={self.lease}) would be lost at once; use seconds > 0.")

@@ -96,6 +96,7 @@ class Run:
         if store is None:
             return Journal(self.run_id, time.time, self.options.lag)
         log = self._recorded.log if self._recorded is not None else LogFormat(self.compiled, Codec())
+        log.codec.max_bytes = self.options.max_value_bytes
         durability = self.options.durability
         return DurableJournal(self.run_id, time.time, self.options.lag, store=store, log=log, durability=durability)
 

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_json
 
-from loomgraph.errors import CodecError, ValueMissingError, ValueTooLargeError
+from loomgraph.errors import CodecError, UnreadableError, ValueMissingError, ValueTooLargeError
 from loomgraph.graph.signature import describe_type
 from loomgraph.store.exact import same
 from loomgraph.store.types import TypeRegistry
 
-__all__ = ["Codec", "Rows"]
+__all__ = ["MAX_BYTES", "Codec", "Rows"]
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""How large one value may be, written as JSON, unless somebody says otherwise."""
 
 Rows = dict[bytes, bytes]
 """Values to store: digest -> data."""
@@ -39,20 +44,22 @@ _EMPTY: Final = hashlib.blake2b(b"[]", digest_size=_DIGEST).digest()
 # of these the JSON is short, however it is escaped
 _SHORT_INT: Final = 10**18
 _SHORT_TEXT: Final = 15
-_SCALARS: Final[frozenset[Any]] = frozenset({int, str, bool})
+_CALLING: Final = re.compile(r"^(Error serializing to JSON: |\w*Error: |Error calling function `[^`]*`: )+")
+_SCALARS: Final[frozenset[Any]] = frozenset({int, str, bool, float})
+# what every JSON parser and Python's own limit on digits take
+_WIDE: Final = 1 << 63
 
 
 class Codec:
     """Writes and reads values. `known` are digests the store has for sure, so they are not written again.
 
-    `max_bytes` bounds one value's own row. `registry` has the types that JSON does not know.
+    `max_bytes` bounds one value, as JSON. `registry` has the types that JSON does not know.
     """
 
-    def __init__(self, *, max_bytes: int = 64 * 1024 * 1024, registry: TypeRegistry | None = None) -> None:
+    def __init__(self, *, max_bytes: int = MAX_BYTES, registry: TypeRegistry | None = None) -> None:
         self.max_bytes = max_bytes
         self.registry = registry if registry is not None else TypeRegistry.default()
         self.known: set[bytes] = set()
-        self._adapters: dict[Any, TypeAdapter[Any]] = {}
 
     # ------------------------------------------------------------------ writing
 
@@ -62,17 +69,22 @@ class Codec:
         Raises CodecError, naming `where` and the type, for what does not read back exactly, and ValueTooLargeError.
         """
         rows: Rows = {}
-        if type(value) is tp and tp in _SCALARS and _is_scalar_text(value):
+        if type(value) is tp and tp in _SCALARS and _is_json(value):
             plain: Any = value
+            text = to_json(plain)
+            self._weigh(text, where)
         else:
             text = self._checked(tp, value, where)
             if len(text) <= _INLINE and _OURS not in text:
                 return json.loads(text), rows
-            plain = self._split(json.loads(text), rows, where)
-        text = to_json(plain)
+            try:
+                plain = self._split(json.loads(text), rows)
+            except RecursionError as error:
+                raise CodecError(where, describe_type(tp), value, "it is nested too deeply") from error
+            text = to_json(plain)
         if len(text) <= _INLINE:
             return plain, rows
-        return {_ROW_KEY: self._row(_PLAIN + text, rows, where)}, rows
+        return {_ROW_KEY: self._row(_PLAIN + text, rows)}, rows
 
     def is_plain(self, tp: Any, value: Any) -> bool:
         """Whether `dump` would give back the value as it is, told from its looks; False where that takes more."""
@@ -86,30 +98,41 @@ class Codec:
 
     def _checked(self, tp: Any, value: Any, where: str) -> bytes:
         """The value's JSON, of which it is known that it reads back as the same value."""
-        adapter = self._adapter(tp)
         try:
-            text = adapter.dump_json(value, by_alias=True)
-            back = adapter.validate_json(text, by_alias=True)
-        except (PydanticSerializationError, ValidationError, ValueError, TypeError) as error:
-            raise CodecError(where, describe_type(tp), value, str(error)) from error
-        difference = same(value, back)
+            form = self.registry.form(tp)
+            text = form.dump(value)
+            self._weigh(text, where)
+            back = form.load(text)
+            difference = same(value, back, dump=self._dump_of)
+        except ValueTooLargeError:
+            raise
+        except Exception as error:  # besides pydantic's errors whatever a type's own functions raise
+            raise CodecError(where, describe_type(tp), value, _reason(error)) from error
         if difference is not None:
             raise CodecError(where, describe_type(tp), value, difference)
         return text
 
-    def _split(self, plain: Any, rows: Rows, where: str) -> Any:
+    def _dump_of(self, cls: type) -> Callable[[Any], Any] | None:
+        written = self.registry.find(cls)
+        return None if written is None else written[0]
+
+    def _weigh(self, text: bytes, where: str) -> None:
+        if len(text) > self.max_bytes:
+            raise ValueTooLargeError(where, len(text), self.max_bytes)
+
+    def _split(self, plain: Any, rows: Rows) -> Any:
         """Long lists become rows of their own; keys that look like ours are escaped."""
         if isinstance(plain, dict):
             fields = cast("dict[str, Any]", plain)
-            split = {key: self._split(item, rows, where) for key, item in fields.items()}
+            split = {key: self._split(item, rows) for key, item in fields.items()}
             return {_ESCAPE: split} if len(split) == 1 and next(iter(split)).startswith("$") else split
         if not isinstance(plain, list):
             return plain
         listed: list[Any] = plain  # pyright: ignore[reportUnknownVariableType]
-        items = [self._split(item, rows, where) for item in listed]
-        return items if len(items) < _LIST_ITEMS else {_LIST_KEY: self._list(items, rows, where)}
+        items = [self._split(item, rows) for item in listed]
+        return items if len(items) < _LIST_ITEMS else {_LIST_KEY: self._list(items, rows)}
 
-    def _list(self, items: list[Any], rows: Rows, where: str) -> str:
+    def _list(self, items: list[Any], rows: Rows) -> str:
         texts = [to_json(item) for item in items]
         digests = [_EMPTY]
         for text in texts:
@@ -119,17 +142,15 @@ class Codec:
             start -= 1
         if start < len(texts):
             data = _LIST + digests[start] + b"[" + b",".join(texts[start:]) + b"]"
-            self._put(digests[-1], data, rows, where)
+            self._put(digests[-1], data, rows)
         return digests[-1].hex()
 
-    def _row(self, data: bytes, rows: Rows, where: str) -> str:
+    def _row(self, data: bytes, rows: Rows) -> str:
         digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
-        self._put(digest, data, rows, where)
+        self._put(digest, data, rows)
         return digest.hex()
 
-    def _put(self, digest: bytes, data: bytes, rows: Rows, where: str) -> None:
-        if len(data) > self.max_bytes:
-            raise ValueTooLargeError(where, len(data), self.max_bytes)
+    def _put(self, digest: bytes, data: bytes, rows: Rows) -> None:
         if digest not in self.known:
             rows[digest] = data
 
@@ -138,15 +159,15 @@ class Codec:
     def load(self, tp: Any, ref: Any, values: Mapping[bytes, bytes], where: str) -> Any:
         """The value that `dump` wrote, validated; `values` has every row it reaches.
 
-        Raises ValueMissingError for a row that is not there, CodecError for what the type does not accept any more.
+        Raises ValueMissingError for a row that is not there, UnreadableError for what the type takes no more.
         """
         if type(ref) is tp and tp in _SCALARS:
             return ref
         plain = self._join(ref, values, where)
         try:
-            return self._adapter(tp).validate_json(to_json(plain), by_alias=True)
-        except ValidationError as error:
-            raise CodecError(where, describe_type(tp), plain, str(error)) from error
+            return self.registry.form(tp).load(to_json(plain))
+        except Exception as error:  # as above
+            raise UnreadableError(where, describe_type(tp), plain, _reason(error)) from error
 
     def _join(self, ref: Any, values: Mapping[bytes, bytes], where: str) -> Any:
         if isinstance(ref, list):
@@ -174,14 +195,6 @@ class Codec:
             parts.append(json.loads(data[1 + _DIGEST :]))
         return [self._join(item, values, where) for part in reversed(parts) for item in part]
 
-    def _adapter(self, tp: Any) -> TypeAdapter[Any]:
-        found = self._adapters.get(tp) if _hashable(tp) else None
-        if found is None:
-            found = self.registry.adapter(tp)
-            if _hashable(tp):
-                self._adapters[tp] = found
-        return found
-
 
 def _fetch(values: Mapping[bytes, bytes], digest: bytes, where: str) -> bytes:
     data = values.get(digest)
@@ -190,14 +203,20 @@ def _fetch(values: Mapping[bytes, bytes], digest: bytes, where: str) -> bytes:
     return data
 
 
-def _is_scalar_text(value: Any) -> bool:
-    """JSON text is UTF-8, which has no lone surrogates."""
-    return not isinstance(value, str) or value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+def _is_json(value: Any) -> bool:
+    """Whether a scalar stands in JSON as it is: UTF-8 has no lone surrogates, and JSON no infinity."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    return bool(-_WIDE < value < _WIDE)
 
 
-def _hashable(tp: Any) -> bool:
-    try:
-        hash(tp)
-    except TypeError:
-        return False
-    return True
+def _reason(error: Exception) -> str:
+    """What an error of pydantic, or of a function that it called, says; without pydantic's own trimmings."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # the labels of union arms are pydantic's, not the user's
+        place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
+        return f"{place}: {first['msg']}" if place else first["msg"]
+    if isinstance(error, PydanticUserError):
+        return error.message
+    return _CALLING.sub("", str(error)) or type(error).__name__

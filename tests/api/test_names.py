@@ -18,13 +18,13 @@ from loomgraph import errors
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("networkx", "beartype", "typer", "click", "rich", "graphviz", "sqlite_utils", "sqlite3", "trio"),
-    *("openai", "anthropic", "mcp", "psycopg", "cryptography", "numpy"),
+    *("openai", "anthropic", "mcp", "psycopg", "cryptography", "numpy", "pandas"),
 }
 PUBLIC = [
     *("END", "OTHERWISE", "START"),
     *("ActivationRecord", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph", "Limit", "LoomgraphError"),
     *("NodeFailedError", "Quorum", "Retry", "RunError", "RunHandle", "RunResult", "Workflow"),
-    "__version__",
+    *("__version__", "register"),
 ]
 
 
