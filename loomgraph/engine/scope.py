@@ -111,7 +111,7 @@ class Scope:
         view = None if self.state is None else self.state.start
         into = taken if len(taken) < 8 else frozenset(taken)
         for e in self.plan.start_edges:
-            self.settle(e, e in into, value, view)
+            self.settle(e, e in into, value if e in into else None, view)
         self.drain()
 
     def finish(

@@ -344,3 +344,21 @@ async def test_an_unmatched_value_may_be_taken_by_an_error_edge() -> None:
     wf.edge(other, END)
     graph = wf.compile()
     assert [(await graph.run(n)).output for n in (1, 2)] == ["one", "NoRouteError"]
+
+
+@pytest.mark.parametrize(("given", "ran"), [("left", "left"), ("right", "right"), ("other", "rest")])
+async def test_edges_out_of_the_start_have_conditions_too(given: str, ran: str) -> None:
+    wf = Workflow("gate", input=str, output=str)
+    for name in ("left", "right", "rest"):
+
+        async def node(value: str, name: str = name) -> str:
+            return name
+
+        made = wf.node(node, name=name)
+        wf.edge(START, made, when=OTHERWISE if name == "rest" else name)
+        wf.edge(made, END)
+    result = await wf.compile().run(given)
+    assert result.output == ran
+    assert {record.key for record in result.activations if record.status == "skipped"} == {"left", "right", "rest"} - {
+        ran
+    }
