@@ -73,7 +73,7 @@ __all__ = [
     "question_id",
 ]
 
-VERSION = 1
+VERSION = 2
 
 _UNSAFE = re.compile(r"[%/#\[\]!@\x00-\x1f\x7f]")
 _DECORATION = re.compile(r"#[\d.]+|\[\d+\]|!\d+")

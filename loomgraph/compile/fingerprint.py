@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
 
 from loomgraph.compile.shapes import is_typed_dict, is_union, origin_args
 from loomgraph.compile.source import code_text
@@ -30,7 +31,17 @@ from loomgraph.graph.policy import MapSpec, Quorum, Wait
 from loomgraph.graph.signature import EMPTY, Signature
 from loomgraph.graph.state import StateSpec
 
-__all__ = ["FORMAT", "graph_fingerprint", "node_fingerprint"]
+__all__ = [
+    "FORMAT",
+    "condition_mark",
+    "graph_fingerprint",
+    "graph_types",
+    "node_fingerprint",
+    "node_marks",
+    "state_marks",
+]
+
+_MARK = 16
 
 FORMAT = "loomgraph-fingerprint-1"
 """Changes when the same graph gets another fingerprint from a newer loomgraph."""
@@ -59,6 +70,42 @@ def graph_fingerprint(definition: Definition) -> str:
         *(_loop_text(loop, name_of) for loop in definition.loops if loop.header is not None or loop.include),
         "" if definition.state is None else _state_text(definition.state),
     )
+
+
+def node_marks(node: NodeDef) -> tuple[str, str]:
+    """What the node does, whatever it is called, and what it takes and gives: 16 hex digits each."""
+    signature, mapped = _signature_text(node.signature), _map_text(node.map)
+    if isinstance(node.body, FunctionBody):
+        code = f"version {node.version}" if node.version is not None else _callable_text(node.body.fn, ())
+    else:
+        code = f"graph {node.body.graph.fingerprint}"
+    return _digest("does", signature, code, mapped)[:_MARK], _digest("types", signature, mapped)[:_MARK]
+
+
+def condition_mark(edge: EdgeDef) -> str:
+    """What a conditional edge asks: 16 hex digits."""
+    when = "" if edge.when is None else _condition_text(edge.when)
+    return _digest("when", when, str(edge.choice))[:_MARK]
+
+
+def graph_types(definition: Definition) -> str:
+    """What the graph takes and gives: 16 hex digits."""
+    return _digest("types", _type_text(definition.input), _type_text(definition.output))[:_MARK]
+
+
+def state_marks(state: StateSpec) -> tuple[str, str]:
+    """What the state is, and which types its fields have: 16 hex digits each. The first knows reducers and defaults."""
+    fields = state.model.model_fields
+    types = [f"{name}:{_type_text(info.annotation)}" for name, info in fields.items()]
+    defaults = [f"{name}={_default_text(info.default)}" for name, info in fields.items()]
+    return _digest("state", _state_text(state), *defaults)[:_MARK], _digest("fields", *types)[:_MARK]
+
+
+def _default_text(value: Any) -> str:
+    try:
+        return to_json(value).decode()
+    except (PydanticSerializationError, ValueError):  # not plain data: its class has to do
+        return _value_text(value, ())
 
 
 def _digest(*parts: str) -> str:

@@ -8,7 +8,7 @@ what follows from the log's last event and is not in the log, because it was cut
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loomgraph.compile.plan import Plan
@@ -20,6 +20,8 @@ from loomgraph.engine.scope import Scope
 from loomgraph.errors import Failure, LogMismatchError, RecordedError
 from loomgraph.events import (
     AttemptFailed,
+    IterationStarted,
+    LoopCapReached,
     NodeFailed,
     NodeSkipped,
     NodeStarted,
@@ -76,14 +78,23 @@ class Fold:
         self._drain()
         return self.root
 
-    def open_named(self, parent: Activation, key: str, plan: Plan, fingerprint: str, value: Any, past: Past) -> Scope:
+    def open_named(self, parent: Activation, key: str, plan: Plan, value: Any, past: Past) -> Scope:
         """The beginning of a graph that node code runs again with ctx.run; `past` is its ScopeStarted."""
-        _, path, (_, recorded, taken, _) = past
-        if recorded != fingerprint:
-            raise LogMismatchError(self.machine.run_id, path)
+        fingerprint, taken = past[2][1], past[2][2]
         self.root = self.machine.enter_named(parent, key, plan, fingerprint, value, taken, self._initial(plan, None))
         self._drain()
         return self.root
+
+    def foresee(self, log: Iterable[Past]) -> None:
+        """What the log will say of loops: how often they went round does not depend on what their cap is by now."""
+        again: set[str] = set()
+        capped: set[str] = set()
+        for kind, key, values in log:
+            if kind is IterationStarted:
+                again.add(key)
+            elif kind is LoopCapReached and values[1]:
+                capped.add(key)
+        self.machine.foreseen = (again, capped)
 
     def apply(self, past: Past) -> tuple[Any, Any, tuple[Any, ...]]:
         """One event after RunStarted; returns it as a fact with live values, for the journal.
@@ -100,8 +111,11 @@ class Fold:
             if kind is NodeSucceeded:
                 output, updates = self._plain(key, values[1], values[3])
                 values = (values[0], output, values[2] or (), updates, values[4])
+            elif kind is ScopeStarted:
+                values = (*values[:3], self._plain(key, values[3], ())[0])
         elif kind is ScopeStarted:
             subject = self._enter(key, values[2])
+            values = (*values[:3], None)
         elif kind is NodeStarted:
             subject = activation = self._find(key)
             activation.attempt = values[0]
@@ -133,7 +147,7 @@ class Fold:
         left: list[Command] = [
             c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))
         ]
-        self.machine.index = None
+        self.machine.index = self.machine.foreseen = None
         self.machine.facts.extend(self._owed.values())
         self.machine.commands.extend(left)
         return left
@@ -142,9 +156,20 @@ class Fold:
 
     def _find(self, key: str) -> Activation:
         found = self._index.get(key)
+        if found is None and key.endswith("]"):
+            found = self._item(key)
         if found is None:
             raise LogMismatchError(self.machine.run_id, key)
         return found
+
+    def _item(self, key: str) -> Activation | None:
+        """An item of a map that had a higher limit when it was started."""
+        base, _, index = key[:-1].rpartition("[")
+        owner = self._index.get(base)
+        if owner is None or owner.map is None:
+            return None
+        self.machine.feed_up_to(owner, int(index))
+        return self._index.get(key)
 
     def _enter(self, key: str, taken: tuple[int, ...]) -> Scope:
         base, _, again = key.rpartition("!")

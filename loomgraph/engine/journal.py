@@ -68,6 +68,9 @@ class Journal:
     def prepare_step(self, activation: Any, key: str, tp: Any, value: Any) -> None:
         """The same for a durable step of an activation."""
 
+    def prepare_scope(self, path: str, graph: Any, value: Any) -> None:
+        """The same for a graph that node code is about to run on this value; `path` is the scope's."""
+
     def recall(self, tp: Any, ref: Any, where: str) -> Any:
         """A value that an old entry refers to, as this type. A journal in memory has no old entries."""
         raise AssertionError(f"{where} is recalled from a journal in memory")

@@ -52,6 +52,8 @@ class Machine:
         self.on_failure = on_failure
         self.count = 0
         self.index: dict[str, Activation] | None = None
+        # in a fold: the keys of the headers that began another iteration, and of those that went on past their cap
+        self.foreseen: tuple[set[str], set[str]] | None = None
         self.commands: deque[Command] = deque()
         self.facts: list[Fact] = []
 
@@ -153,6 +155,16 @@ class Machine:
             self._complete_map(activation, run)
             return
         while (item := run.next(activation)) is not None and self.admit(item):
+            run.started(item)
+            self.commands.append(item)
+
+    def feed_up_to(self, activation: Activation, index: int) -> None:
+        """Hand out a map's items up to this one, whatever its limit is: an old log says that it was started."""
+        run = activation.map
+        while run is not None and run.cursor <= index and run.cursor < len(run.items):
+            item = run.item(activation)
+            if not self.admit(item):
+                return
             run.started(item)
             self.commands.append(item)
 

@@ -37,9 +37,13 @@ class MapRun:
 
     def next(self, owner: Activation) -> Activation | None:
         """The next item to start, if the map's limit allows one now; `started` says that it was."""
-        i = self.cursor
-        if i == len(self.items) or (self.spec.limit is not None and len(self.live) >= self.spec.limit):
+        if self.cursor == len(self.items) or (self.spec.limit is not None and len(self.live) >= self.spec.limit):
             return None
+        return self.item(owner)
+
+    def item(self, owner: Activation) -> Activation:
+        """The next item, whatever the limit says."""
+        i = self.cursor
         item = Activation(owner.scope, owner.node, owner.iteration, i, self.items[i], owner.view)
         item.owner = owner
         return item

@@ -5,11 +5,12 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from loomgraph.compile.plan import RegionPlan
 from loomgraph.engine import early
 from loomgraph.engine.activation import Causes, failure_of
 from loomgraph.engine.binding import Refused, bind
 from loomgraph.errors import ActivationError, ExitOvertakenError, Failure, LoopCapError, StateConflictError
-from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded
+from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded, activation_key
 
 if TYPE_CHECKING:
     from loomgraph.engine.scope import Scope
@@ -31,12 +32,25 @@ def close(scope: Scope, region: int) -> None:
     refused = [given.error for _, given in back if type(given) is Refused]
     if overtaken:
         _fail(scope, region, _overtaken(scope, region, min(overtaken)))
-    elif now + 1 < plan.cap:
+    elif _has_another(scope, plan):
         _again(scope, region)
     elif refused:
         _fail(scope, region, refused[0])
     else:
         _capped(scope, region)
+
+
+def _has_another(scope: Scope, plan: RegionPlan) -> bool:
+    """Whether the cap allows another iteration; in a fold, whether it did when the log was written."""
+    now = scope.iters[plan.index]
+    if scope.machine.foreseen is not None:
+        again, capped = scope.machine.foreseen
+        vector, name = scope.vector(plan.index), scope.plan.names[plan.header]
+        if activation_key(scope.path, name, (*vector[:-1], now + 1), None) in again:
+            return True
+        if activation_key(scope.path, name, vector, None) in capped:
+            return False
+    return now + 1 < plan.cap
 
 
 def _again(scope: Scope, region: int) -> None:

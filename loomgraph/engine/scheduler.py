@@ -17,7 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from loomgraph.compile.plan import Plan
+from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Trouble, failure_of
 from loomgraph.engine.attempts import Attempts, unwrapped
 from loomgraph.engine.fold import Past
@@ -68,7 +68,7 @@ class Scheduler:
         self.variables = contextvars.copy_context()
         # graphs that ctx.run had begun when the log was written: they go on when node code asks for them again
         self.dormant: dict[str, list[Past]] = {}
-        self.revive: Callable[[Activation, str, Plan, str, Any, list[Past]], Scope] | None = None
+        self.revive: Callable[[Activation, str, CompiledGraph, Any, list[Past]], Scope | None] | None = None
         self._done: anyio.Event | None = None
         self._breath = 0
 
@@ -329,16 +329,19 @@ class Scheduler:
             self._enter(activation)
         await self._work()
 
-    async def run_named(self, activation: Activation, key: str, plan: Any, fingerprint: str, value: Any) -> Scope:
+    async def run_named(self, activation: Activation, key: str, graph: CompiledGraph, value: Any) -> Scope:
         """Run a graph inside an activation and wait for its end, without holding a slot."""
         path, _ = activation.scope.named_path(activation, key)
+        if self.journal.durable:
+            self.journal.prepare_scope(path, graph, value)
         past = self.dormant.pop(path, None)
+        scope = None
         if past is not None and self.revive is not None:
-            scope = self.revive(activation, key, plan, fingerprint, value, past)
-        else:
-            fields = self.initial(plan, None)
-            taken = choose(plan, -1, value)
-            scope = self.machine.enter_named(activation, key, plan, fingerprint, value, taken, fields)
+            scope = self.revive(activation, key, graph, value, past)
+        if scope is None:
+            fields = self.initial(graph.plan, None)
+            taken = choose(graph.plan, -1, value)
+            scope = self.machine.enter_named(activation, key, graph.plan, graph.fingerprint, value, taken, fields)
         scope.waiter = anyio.Event()
         if scope.ended:
             scope.waiter.set()

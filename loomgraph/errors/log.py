@@ -71,7 +71,8 @@ class GraphChangedError(LoomgraphError):
         lines = "".join(f"\n  - {difference}" for difference in differences)
         super().__init__(
             f"run '{run_id}' cannot go on with this graph:{lines}\n"
-            f"Resume it with the graph that wrote it, or, where only code changed, with on_change='compatible'."
+            f"Resume it with the graph that wrote it; where only code changed, with on_change='compatible'; or with "
+            f"on_change='rerun', which keeps what the change does not touch and runs the rest anew."
         )
 
 

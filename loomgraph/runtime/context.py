@@ -169,7 +169,7 @@ class RunContext(Context[Any, Any]):
         detail = validator(definition.input)(value)
         if detail is not None:
             raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
-        scope = await self._scheduler.run_named(self._activation, key, compiled.plan, compiled.fingerprint, own(value))
+        scope = await self._scheduler.run_named(self._activation, key, compiled, own(value))
         troubles = self._scheduler.machine.root_failures(scope)
         if troubles:
             raise failure_error(self.run_id, troubles, {})

@@ -62,6 +62,9 @@ class DurableJournal(Journal):
     def prepare_step(self, activation: Activation, key: str, tp: Any, value: Any) -> None:
         self.log.prepare_step(activation, key, tp, value)
 
+    def prepare_scope(self, path: str, graph: Any, value: Any) -> None:
+        self.log.prepare_scope(path, graph, value)
+
     def recall(self, tp: Any, ref: Any, where: str) -> Any:
         return self.log.codec.load(Any if tp is EMPTY else tp, ref, self.values, where)
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_core import to_json, to_jsonable_python
 
 from loomgraph import events
+from loomgraph.compile.blueprint import blueprint_of
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import FIELDS, Entry, key_of
@@ -71,6 +72,7 @@ class LogFormat:
         self.rows: Rows = {}
         self._prepared: dict[Activation, Prepared] = {}
         self._steps: dict[tuple[Activation, str], Any] = {}
+        self._scopes: dict[str, tuple[Any, Any]] = {}
 
     # ------------------------------------------------------------------ writing
 
@@ -90,6 +92,16 @@ class LogFormat:
     def prepare_step(self, activation: Activation, key: str, tp: Any, value: Any) -> None:
         """The same for a durable step inside an activation."""
         self._steps[activation, key] = self._dump(_open(tp), value, f"step '{key}' of node '{activation.path}'")
+
+    def prepare_scope(self, path: str, compiled: CompiledGraph, value: Any) -> None:
+        """The same for a graph that node code is about to run under this scope path: its structure and its input."""
+        definition = compiled.definition
+        given = self._dump(_open(definition.input), value, f"the input of '{path}'")
+        self._scopes[path] = (given, self._shape(compiled))
+
+    def prepared_input(self, path: str) -> Any:
+        """The input that was prepared for a scope, as the log refers to it."""
+        return self._scopes[path][0]
 
     def _update(self, spec: StateSpec, name: str, item: Any, where: str) -> list[Any]:
         declared: Any = spec.model.model_fields[name].annotation
@@ -130,25 +142,25 @@ class LogFormat:
             return [_failure(values[1]), values[2], values[0]]
         if kind is events.RunStarted:
             graph, fingerprint, given, taken, state = values
-            shape = self._shape()
+            shape = self._shape(self.compiled)
             given_ref = self._dump(_open(self.compiled.definition.input), given, "the run's input")
             model = self.compiled.definition.state
             first = None if model is None or state is None else self._dump(model.model, state, "the run's first state")
             return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape, first]
         if kind is events.ScopeStarted:
-            graph, fingerprint, taken, given = values
-            return [graph, fingerprint, list(taken), to_jsonable_python(given, fallback=repr)]
+            given, shape = self._scopes.pop(subject.path, (None, None))
+            return [values[0], values[1], list(values[2]), given, shape]
         if kind is events.RunSucceeded:
             return []  # what END was given is in the log already
         if kind is events.ScopeEnded:
             return [None, _plain(values[1]) or None]
         return [_plain(value) for value in values]
 
-    def _shape(self) -> Any:
-        """The graph's shape, encoded once for all of its runs: it is as long as the graph."""
-        found = _shapes.get(self.compiled)
+    def _shape(self, compiled: CompiledGraph) -> Any:
+        """A graph's blueprint, encoded once for all of its runs: it is as long as the graph."""
+        found = _shapes.get(compiled)
         if found is None:
-            found = _shapes[self.compiled] = Codec().dump(Any, shape_of(self.compiled), "the graph")
+            found = _shapes[compiled] = Codec().dump(Any, blueprint_of(compiled.definition), "the graph")
         ref, rows = found
         self.rows.update({digest: data for digest, data in rows.items() if digest not in self.codec.known})
         return ref
@@ -211,7 +223,7 @@ def read_event(stored: StoredEvent) -> Past:
     elif kind is events.AttemptFailed:
         values = (get(2), Failure(*get(0)), get(1))
     elif kind is events.ScopeStarted:
-        values = (get(0), get(1), tuple(get(2, [])), get(3))
+        values = (get(0), get(1), tuple(get(2, [])), get(3), get(4))
     elif kind is events.RunFailed:
         values = (get(0), get(1), _failures(get(2, [])))
     elif kind is events.ScopeEnded:
@@ -237,13 +249,6 @@ class _Body:
     def __call__(self, position: int, default: Any = None) -> Any:
         value = self._body[position] if position < len(self._body) else None
         return default if value is None else value
-
-
-def shape_of(compiled: CompiledGraph) -> Any:
-    """What resume compares: the fingerprint of every node, and every edge by its ends and kind."""
-    definition = compiled.definition
-    edges = [[definition.name_of(e.source), definition.name_of(e.target), e.kind] for e in definition.edges]
-    return {"nodes": {name: mark[:16] for name, mark in compiled.fingerprints.items()}, "edges": edges}
 
 
 def _once(activation: Activation) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from loomgraph.compile.blueprint import is_blueprint
 from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.errors import LogMismatchError
 from loomgraph.events import (
@@ -69,12 +70,13 @@ class _Reader:
     def __init__(self, values: Mapping[bytes, bytes], first: StoredEvent) -> None:
         self._values = values
         self._codec = Codec()
-        body = read_event(first)[2]
-        edges: list[list[Any]] = self._load(body[5], "the graph")["edges"] if len(body) > 5 else []
+        shape = self._load(read_event(first)[2][5], "the graph")
+        names = [node[0] for node in shape["nodes"]] if is_blueprint(shape) else []
         self._ways: dict[str, tuple[int, ...]] = {}
-        for index, (source, _, kind) in enumerate(edges):
-            if kind == "normal":
-                self._ways[source] = (*self._ways.get(source, ()), index)
+        for index, (source, _, kind, *_) in enumerate(shape["edges"]):
+            if kind == "normal" and source != -1:
+                name = names[source] if names else source
+                self._ways[name] = (*self._ways.get(name, ()), index)
 
     def entry(self, stored: StoredEvent) -> Entry:
         kind, key, values = read_event(stored)
@@ -87,6 +89,8 @@ class _Reader:
             attempt, output, taken, updates, *rest = values
             written = tuple((name, self._load(ref, key)) for name, ref, *_ in updates)
             values = (attempt, self._load(output, key), self._all(key) if taken is None else taken, written, *rest)
+        elif kind is ScopeStarted:
+            values = (*values[:3], self._load(values[3], key))
         elif kind is StepSucceeded:
             values = (values[0], self._load(values[1], key))
         return stored.time, kind, subject, values

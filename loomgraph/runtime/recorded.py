@@ -5,11 +5,13 @@ Resuming never guesses: a graph whose recorded nodes or edges changed is refused
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from loomgraph.compile.blueprint import blueprint_of, is_blueprint
 from loomgraph.compile.compiled import CompiledGraph
+from loomgraph.compile.differences import differences
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
@@ -20,7 +22,7 @@ from loomgraph.engine.scope import Scope
 from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
 from loomgraph.events import AttemptFailed, NodeFailed, NodeStarted, NodeSucceeded, RunStarted, RunSucceeded, node_path
 from loomgraph.runtime.durable import DurableJournal
-from loomgraph.runtime.format import LogFormat, check_version, shape_of
+from loomgraph.runtime.format import KINDS, LogFormat, check_version
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
@@ -66,6 +68,7 @@ class Recorded:
     log: LogFormat
     events: list[StoredEvent]
     values: Mapping[bytes, bytes]
+    on_change: OnChange = "strict"
     doubtful: list[str] = field(default_factory=list[str])
 
     @property
@@ -83,18 +86,19 @@ class Recorded:
         if model is not None and body[6] is not None:
             state = log.codec.load(model.model, body[6], self.values, "the run's first state")
         fold = Fold(machine, initial_fields, self._decoded, self._plain)
+        told = [(stored.time, log.past(stored)) for stored in self.events[1:stop]]
+        fold.foresee(past for _, past in told)
         taken = tuple(body[4] or ())
         root = fold.open(compiled.plan, value, taken, initial_fields(compiled.plan, state))
         first = (compiled.definition.name, body[2], value, taken, state)
         entries: list[Entry] = [(self.events[0].time, RunStarted, None, first)]
-        for stored in self.events[1:stop]:
-            past = log.past(stored)
+        for time, past in told:
             if past[0] is RunSucceeded:
-                entries.append((stored.time, RunSucceeded, None, (root.output,)))
+                entries.append((time, RunSucceeded, None, (root.output,)))
             elif past[1] == "":
-                entries.append((stored.time, past[0], None, past[2]))
+                entries.append((time, past[0], None, past[2]))
             else:
-                entries.append((stored.time, *fold.apply(past)))
+                entries.append((time, *fold.apply(past)))
         fold.finish()
         return Folded(root, entries, fold)
 
@@ -132,10 +136,12 @@ class Recorded:
 
     def _reviver(self, machine: Machine, scheduler: Scheduler) -> Any:
         def revive(
-            activation: Activation, key: str, plan: Plan, fingerprint: str, value: Any, past: list[Past]
-        ) -> Scope:
+            activation: Activation, key: str, graph: CompiledGraph, value: Any, past: list[Past]
+        ) -> Scope | None:
+            self._check_scope(past, graph)
             fold = Fold(machine, initial_fields, self._decoded, self._plain, within=past[0][1])
-            scope = fold.open_named(activation, key, plan, fingerprint, value, past[0])
+            fold.foresee(past)
+            scope = fold.open_named(activation, key, graph.plan, value, past[0])
             for event in past[1:]:
                 fold.apply(event)
             fold.finish()
@@ -143,6 +149,24 @@ class Recorded:
             return scope
 
         return revive
+
+    def _check_scope(self, past: list[Past], graph: CompiledGraph) -> None:
+        """Raise GraphChangedError unless node code runs what it ran before it was interrupted."""
+        _, path, (_, fingerprint, _, given, shape) = past[0]
+        at = node_path(path)
+        found: list[str] = []
+        if shape is None and fingerprint != graph.fingerprint:
+            found.append(f"node '{'/'.join(at[:-1])}' runs another graph under the key '{at[-1][1:]}'")
+        elif shape is not None:
+            if fingerprint != graph.fingerprint:
+                was = self.log.codec.load(Any, shape, self.values, f"the graph of '{path}'")
+                ran = {node_path(key) for kind, key, _ in past if kind is NodeStarted}
+                now = blueprint_of(graph.definition)
+                found.extend(differences(was, now, ran, code=self.on_change == "strict", at=at))
+            if given != self.log.prepared_input(path):
+                found.append(f"node '{'/'.join(at[:-1])}' gives the graph it runs as '{at[-1][1:]}' another input")
+        if found:
+            raise GraphChangedError(self.header.run_id, found)
 
 
 async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:
@@ -158,7 +182,7 @@ async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: On
     values = await store.values(digests)
     log = LogFormat(compiled, Codec())
     log.codec.known.update(values)
-    recorded = Recorded(header, log, events, values)
+    recorded = Recorded(header, log, events, values, on_change)
     if header.fingerprint != compiled.fingerprint:
         _compare(recorded, compiled, on_change)
     return recorded
@@ -166,24 +190,33 @@ async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: On
 
 def _compare(recorded: Recorded, compiled: CompiledGraph, on_change: OnChange) -> None:
     """Raise GraphChangedError, naming every difference, unless what the log has done still stands."""
-    body = recorded.start[2]
-    was = recorded.log.codec.load(Any, body[5], recorded.values, "the graph")
-    now = shape_of(compiled)
-    ran = {node_path(e.key)[0] for e in recorded.events if recorded.log.past(e)[0] is NodeStarted}
+    was = recorded.log.codec.load(Any, recorded.start[2][5], recorded.values, "the graph")
+    ran = {node_path(e.key) for e in recorded.events if KINDS.get(e.kind) is NodeStarted}
     found: list[str] = []
     if recorded.header.graph != compiled.definition.name:
         found.append(f"the run is of graph '{recorded.header.graph}', this one is '{compiled.definition.name}'")
-    for name in sorted(ran):
-        if name not in now["nodes"]:
-            found.append(f"node '{name}', which has run, is gone")
-        elif was["nodes"].get(name) != now["nodes"][name] and on_change == "strict":
-            found.append(f"node '{name}', which has run, has changed")
-    if was["edges"] != now["edges"]:
-        gone = [edge for edge in was["edges"] if edge not in now["edges"]]
-        new = [edge for edge in now["edges"] if edge not in was["edges"]]
-        found.extend(f"edge '{a}' -> '{b}' is gone" for a, b, _ in gone)
-        found.extend(f"edge '{a}' -> '{b}' is new" for a, b, _ in new)
-        if not gone and not new:
-            found.append("the edges are declared in another order")
+    if is_blueprint(was):
+        now = blueprint_of(compiled.definition)
+        found.extend(differences(was, now, ran, code=on_change == "strict"))
+    else:
+        found.extend(_first_differences(was, compiled, {path[0] for path in ran}, on_change))
     if found:
         raise GraphChangedError(recorded.header.run_id, found)
+
+
+def _first_differences(was: Any, compiled: CompiledGraph, ran: set[str], on_change: OnChange) -> Iterator[str]:
+    """The same for a log of version 1, which has the names and fingerprints of the outer nodes, and edges by name."""
+    definition = compiled.definition
+    marks = {name: mark[:16] for name, mark in compiled.fingerprints.items()}
+    for name in sorted(ran):
+        if name not in marks:
+            yield f"node '{name}', which has run, is gone"
+        elif was["nodes"].get(name) != marks[name] and on_change == "strict":
+            yield f"node '{name}', which has run, has changed"
+    edges = [[definition.name_of(e.source), definition.name_of(e.target), e.kind] for e in definition.edges]
+    gone = [edge for edge in was["edges"] if edge not in edges]
+    new = [edge for edge in edges if edge not in was["edges"]]
+    yield from (f"edge '{a}' -> '{b}' is gone" for a, b, _ in gone)
+    yield from (f"edge '{a}' -> '{b}' is new" for a, b, _ in new)
+    if was["edges"] != edges and not gone and not new:
+        yield "the edges are declared in another order"

@@ -15,7 +15,8 @@ from loomgraph.runtime.format import KINDS
 from loomgraph.runtime.logbook import read_log
 from loomgraph.store.memory import MemoryStore
 from tests.runtime.logs.keeping import kept, normal, written
-from tests.runtime.logs.programs import PROGRAMS, graph_of
+from tests.runtime.logs.programs import PROGRAMS, graph_of, piece_of
+from tests.runtime.rehearsal import cut_short
 
 pytestmark = pytest.mark.anyio
 LOGS = kept()
@@ -58,6 +59,43 @@ async def test_a_log_without_its_graph_says_what_happened_when_and_with_which_pl
     parents = {(event.kind, event.key): event.parent for event in scopes}
     assert parents["ScopeStarted", "inner[1]"] == "inner[1]"
     assert parents["ScopeEnded", "mend/@half"] == "mend"
+
+
+OUTPUTS = {
+    "finished": "30 11 ['grow 0', 'grow 1', 'grow 2'] 2",
+    "raced": -4,
+    "resumed": 4,
+    "metered": 3,
+}
+"""What the programs come to, those that come to an end; add a program's when it is added."""
+ENDED = [path for path in LOGS if path.stem.partition("-")[2] in OUTPUTS]
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
+async def test_a_kept_log_is_read_with_its_graph(path: Path) -> None:
+    store, run_id = await imported(path)
+    graph = graph_of(run_id)
+    result = await graph.replay(run_id, store=store)
+    assert result.output == OUTPUTS.get(run_id)
+    log = await read_log(store, run_id)
+    assert result.status == log.header.status
+    assert [(r.key, r.status, r.attempts) for r in result.activations] == [
+        (r.key, r.status, r.attempts) for r in log.activations
+    ]
+    history = await graph.history(run_id, store=store)
+    assert [moment.seq for moment in history] == list(range(len(log.events)))
+    if run_id == "finished":
+        assert result.state is not None
+        assert result.state.model_dump() == {"seen": ["grow 0", "grow 1", "grow 2"], "last": 2}
+        assert history.at("inner[1]/polish").values["inner[1]/polish"] == piece_of(10)
+
+
+@pytest.mark.parametrize("path", ENDED, ids=lambda path: path.stem)
+async def test_a_run_of_an_older_loomgraph_goes_on_from_any_event(path: Path) -> None:
+    store, run_id = await imported(path)
+    for stop in range(1, (await store.load(run_id)).events):
+        cut = await cut_short(store, run_id, stop)
+        assert (await graph_of(run_id).resume(run_id, store=cut)).output == OUTPUTS[run_id], stop
 
 
 def test_the_logs_of_this_version_are_kept_and_hold_every_kind_of_event() -> None:

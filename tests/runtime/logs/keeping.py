@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def normal(data: bytes) -> list[str]:
                 fields[1] = 0.0
             line = ["event", kind, line[4], fields]
         elif line[0] == "value":
-            line = ["value", "", line[2]]
+            # a list's row begins with the digest of the list that it goes on from
+            text = line[2] if isinstance(line[2], str) else b64decode(line[2]["b64"])[17:].decode()
+            line = ["value", text]
         written.append(line)
     return sorted(_HEX.sub(lambda found: f"hex{len(found[0])}", json.dumps(line)) for line in [head, *written])

@@ -15,7 +15,7 @@ from loomgraph import END, START, Context, Graph, NodeFailedError, Retry, Workfl
 from loomgraph.errors import RunCancelledError
 from loomgraph.store.protocol import Store
 
-__all__ = ["PROGRAMS", "Notes", "Piece", "graph_of"]
+__all__ = ["PROGRAMS", "Notes", "Piece", "graph_of", "piece_of"]
 
 PROGRAMS: dict[str, tuple[Callable[[], Graph[Any, Any]], Callable[[Graph[Any, Any], Store], Awaitable[None]]]] = {}
 """Name -> (what makes the graph, what runs it in a store under the program's name)."""
@@ -53,7 +53,8 @@ class Piece(BaseModel):
     text: str
 
 
-def _piece(number: int) -> Piece:
+def piece_of(number: int) -> Piece:
+    """One of these."""
     return Piece(number=number, text=f"a text that is too long to stand in the event itself, number {number} " * 2)
 
 
@@ -65,7 +66,7 @@ def shapes() -> Graph[Any, Any]:
     async def polish(piece: Piece, ctx: Context) -> Piece:
         if piece.number == 1 and ctx.attempt == 1:
             raise OSError("once")
-        return _piece(piece.number * 10)
+        return piece_of(piece.number * 10)
 
     inner.chain(START, polish, END)
     small = Workflow("small", input=int, output=int)
@@ -85,7 +86,7 @@ def shapes() -> Graph[Any, Any]:
 
     @wf.node(version="1")
     async def cut(value: int) -> list[Piece]:
-        return [_piece(number) for number in range(value)]
+        return [piece_of(number) for number in range(value)]
 
     @wf.node(version="1")
     async def count(pieces: list[Piece]) -> int:
