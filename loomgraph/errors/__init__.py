@@ -20,6 +20,7 @@
     │   ├── ConditionError              a `when` predicate raised
     │   ├── CacheKeyError               a cached node's input has no JSON form to compare by
     │   ├── StrayCancellationError      node code let out a cancellation that nobody asked for
+    │   ├── BudgetExceededError         a call may use more than its budget has left
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
     ├── GraphChangedError           a run is resumed with a graph that its log does not fit
@@ -100,6 +101,7 @@ from __future__ import annotations
 from loomgraph.errors.activation import (
     ActivationError,
     AmbiguousInputError,
+    BudgetExceededError,
     CacheKeyError,
     ConditionError,
     JoinIncompleteError,
@@ -220,6 +222,7 @@ __all__ = [
     "ActivationLimitError",
     "AmbiguousInputError",
     "AppendConflictError",
+    "BudgetExceededError",
     "CacheKeyError",
     "CassetteError",
     "CassetteMismatchError",

@@ -9,6 +9,7 @@ from loomgraph.errors.base import Failure, LoomgraphError, brief, names
 __all__ = [
     "ActivationError",
     "AmbiguousInputError",
+    "BudgetExceededError",
     "CacheKeyError",
     "ConditionError",
     "JoinIncompleteError",
@@ -132,6 +133,19 @@ class NodeTimeoutError(ActivationError):
     def __init__(self, node: str, seconds: float) -> None:
         self.node, self.seconds = node, seconds
         super().__init__(f"node '{node}' did not finish within {seconds:g} s. Raise timeout=, or make the node faster.")
+
+
+class BudgetExceededError(ActivationError):
+    """A call was refused because what it may use is more than its budget has left. It was not made."""
+
+    def __init__(self, account: str, name: str, limit: float, spent: float, reserved: float, wanted: float) -> None:
+        self.account, self.name, self.limit, self.spent = account, name, limit, spent
+        self.reserved, self.wanted = reserved, wanted
+        held = f", {reserved:g} of it held by calls under way" if reserved else ""
+        super().__init__(
+            f"the budget '{account}' allows {name}={limit:g}; {spent + reserved:g} is used{held}, and this call may "
+            f"use {wanted:g}. It was not made. Raise the budget and resume, or let the call use less."
+        )
 
 
 class StateError(ActivationError):

@@ -7,6 +7,8 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from loomgraph.graph.budget import Account
+
 __all__ = ["Context", "DepsT", "StateT"]
 
 StateT = TypeVar("StateT", default=Any)
@@ -95,6 +97,14 @@ class Context(Generic[StateT, DepsT]):
         Kept with the log, also for attempts that fail; see `RunResult.usage`. Nothing is counted that is not recorded:
         a crash before the next commit loses the amount, and the attempt runs again. Raises DefinitionError for an
         amount that is no finite number or below zero.
+        """
+        raise NotImplementedError
+
+    @property
+    def budget(self) -> Account:
+        """What the run may still use: `with ctx.budget.reserve(cost=0.02): ...` before a call, `meter` after it.
+
+        Raises BudgetExceededError if that much is not left. A run without a budget has one without limits.
         """
         raise NotImplementedError
 

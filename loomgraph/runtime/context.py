@@ -21,6 +21,7 @@ from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError
 from loomgraph.events import Emitted, Metered, StepSucceeded
+from loomgraph.graph.budget import UNLIMITED, Account
 from loomgraph.graph.context import Context
 from loomgraph.graph.ownership import own
 from loomgraph.graph.refs import Embeddable
@@ -39,6 +40,7 @@ class RunSettings:
     session_id: str | None = None
     deps: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    budget: Account = UNLIMITED
 
 
 class RunContext(Context[Any, Any]):
@@ -93,6 +95,10 @@ class RunContext(Context[Any, Any]):
     @property
     def metadata(self) -> Mapping[str, Any]:
         return self._settings.metadata
+
+    @property
+    def budget(self) -> Account:
+        return self._settings.budget
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -157,6 +163,7 @@ class RunContext(Context[Any, Any]):
     def _count(self, amounts: dict[str, float]) -> None:
         if amounts and not self._activation.dead:
             self._scheduler.journal.add(Metered, self._activation, (amounts,))
+            self._settings.budget.spend(amounts)
 
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         if not isinstance(graph, Embeddable):

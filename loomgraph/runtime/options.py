@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from loomgraph.errors import DefinitionError
+from loomgraph.graph.budget import Account, Budget
 from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
@@ -28,7 +29,9 @@ class ResumeKeywords(TypedDict, total=False):
     it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
     many seconds the run stays this process's without a sign of life; `in_doubt` is what a resume does about a node
     with effect="once" that began and may or may not have had its effect: refuse ("fail") or run it again ("rerun");
-    `max_value_bytes` is how large one stored value may be, as JSON (64 MiB if left out).
+    `max_value_bytes` is how large one stored value may be, as JSON (64 MiB if left out);
+    `budget` is how much of what the run may use: of a Budget a resume counts what the run used before, an Account is
+    shared by whoever is given it.
     """
 
     limit: int | None
@@ -44,6 +47,7 @@ class ResumeKeywords(TypedDict, total=False):
     lease: float
     in_doubt: InDoubt
     max_value_bytes: int
+    budget: Budget | Account | None
 
 
 class RunKeywords(ResumeKeywords, total=False):
@@ -72,6 +76,7 @@ class RunOptions:
     lease: float = DEFAULT_TTL
     in_doubt: InDoubt = "fail"
     max_value_bytes: int = MAX_BYTES
+    budget: Budget | Account | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

@@ -29,7 +29,8 @@ from loomgraph.errors import (
     RunCancelledError,
     RunError,
 )
-from loomgraph.events import VERSION, RunCancelled, RunFailed, RunResumed, RunStarted, RunSucceeded
+from loomgraph.events import VERSION, Metered, RunCancelled, RunFailed, RunResumed, RunStarted, RunSucceeded
+from loomgraph.graph.budget import UNLIMITED, Budget
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.context import RunContext, RunSettings, failure_error
@@ -78,8 +79,10 @@ class Run:
         cap = options.max_activations if options.max_activations is not None else definition.max_activations
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
+        budget = options.budget
+        self.account = budget.account(self.run_id) if isinstance(budget, Budget) else budget or UNLIMITED
         settings = RunSettings(
-            self.run_id, options.user_id, options.session_id, options.deps, dict(options.metadata or {})
+            self.run_id, options.user_id, options.session_id, options.deps, dict(options.metadata or {}), self.account
         )
         self.scheduler = Scheduler(
             self.machine,
@@ -179,6 +182,10 @@ class Run:
         if recorded.doubtful and self.options.in_doubt == "fail":
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
+        if isinstance(self.options.budget, Budget):
+            for _, kind, _, values in journal.entries:
+                if kind is Metered:
+                    self.account.spend(values[0])
         if not root.ended:
             journal.add(RunResumed, None, (len(journal.entries),))
         return lambda: root
