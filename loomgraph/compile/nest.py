@@ -2,21 +2,24 @@
 
 For a region: the strongly connected components that remain once the back edges already found are removed. A
 component's header is its first declared entry node, preferring one that is entered from the enclosing region; a
-`LoopDef.header` overrides. Edges to the header from inside are its back edges. Then the same inside each component.
-Irreducible graphs (several entries) are nested like any other; the entries are kept for a warning.
+`LoopDef.header` overrides it for the innermost loop around that LoopDef's nodes. Edges to the header from inside are
+its back edges. Then the same inside each component. Irreducible graphs (several entries) are nested like any other;
+the entries are kept for a warning.
 
-Source: P. Havlak, "Nesting of reducible and irreducible loops", TOPLAS 19(4), 1997 (the idea of one header a region).
+Where every loop is entered at one node, one search finds all of them at once, however deep they nest, in about linear
+time. A component that is entered at several nodes is split level by level, with one search for each level.
+
+Source: P. Havlak, "Nesting of reducible and irreducible loops", TOPLAS 19(4), 1997 (the search; the choice of a header
+where there are several entries is our own).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from loomgraph.graph.definition import Definition, EdgeDef, LoopDef
+from loomgraph.graph.definition import Definition, LoopDef
 from loomgraph.graph.refs import Ref
 
 __all__ = ["DEFAULT_CAP", "Nest", "Region", "find_nest"]
@@ -29,27 +32,28 @@ ROOT = 0
 class Region:
     """One loop, or (index 0) the whole graph. `nodes` are those whose innermost region this is.
 
-    `body` has all nodes, nested ones too; `entries` the nodes entered from outside, `cap_edge` the on_cap edge.
+    The regions inside it have the indexes from its own up to `stop`. `entries` are the nodes entered from outside,
+    `cap_edge` the on_cap edge.
     """
 
     index: int
     parent: int
     depth: int
     header: int | None
-    body: frozenset[int]
+    stop: int = 0
     nodes: list[int] = field(default_factory=list[int])
     children: list[int] = field(default_factory=list[int])
     back_edges: list[int] = field(default_factory=list[int])
     entries: tuple[int, ...] = ()
     included: tuple[int, ...] = ()
     cap: int = DEFAULT_CAP
-    caps_given: set[int] = field(default_factory=set[int])
+    caps_given: frozenset[int] = frozenset()
     cap_edge: int | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Nest:
-    """All regions, outer before inner, and the innermost region of every node."""
+    """All regions, each before those inside it, and the innermost region of every node."""
 
     regions: list[Region]
     region_of: list[int]
@@ -57,6 +61,15 @@ class Nest:
     def region(self, ref: int) -> int:
         """The innermost region of a node; START and END belong to the root."""
         return ROOT if ref < 0 else self.region_of[ref]
+
+    def body(self, region: int) -> frozenset[int]:
+        """All nodes of a region, those of the loops inside it too. Linear in their number."""
+        inside = self.regions[region : self.regions[region].stop]
+        return frozenset(node for inner in inside for node in inner.nodes)
+
+    def inside(self, ref: Ref, region: int) -> bool:
+        """Whether a node is in a region, at any depth; START and END are in none."""
+        return isinstance(ref, int) and ref >= 0 and region <= self.region_of[ref] < self.regions[region].stop
 
     def chain(self, region: int) -> list[int]:
         """The region and those around it, innermost first, ending with the root."""
@@ -67,12 +80,11 @@ class Nest:
 
     def common(self, a: int, b: int) -> int:
         """The innermost region that contains both."""
+        if b == ROOT:
+            return ROOT
         regions = self.regions
-        while a != b:
-            if regions[a].depth >= regions[b].depth:
-                a = regions[a].parent
-            else:
-                b = regions[b].parent
+        while not a <= b < regions[a].stop:
+            a = regions[a].parent
         return a
 
     def loop_of(self, loop: LoopDef) -> Region | None:
@@ -85,21 +97,22 @@ class Nest:
         region = self.region_of[refs[0]]
         for ref in refs[1:]:
             region = self.common(region, self.region_of[ref])
-        if loop.header is not None:
-            for index in self.chain(region):
-                if self.regions[index].header == loop.header:
-                    return self.regions[index]
+        index = region if loop.header is not None else ROOT
+        while index != ROOT:
+            if self.regions[index].header == loop.header:
+                return self.regions[index]
+            index = self.regions[index].parent
         return None if region == ROOT else self.regions[region]
 
     def cycle(self, region: Region, definition: Definition) -> list[int]:
         """The nodes of a shortest way round a loop, header first."""
-        import networkx as nx  # late, as in _components
+        import networkx as nx  # seldom needed, and slow to import
 
         header = region.header
         assert header is not None
         graph: nx.DiGraph[Ref] = nx.DiGraph()
         for edge in definition.edges:
-            if edge.source in region.body and edge.target in region.body and edge.kind != "cap":
+            if self.inside(edge.source, region.index) and self.inside(edge.target, region.index) and edge.kind != "cap":
                 graph.add_edge(edge.source, edge.target)
         ways: list[list[int]] = []
         for e in region.back_edges:
@@ -109,25 +122,11 @@ class Nest:
 
 
 def find_nest(definition: Definition) -> Nest:
-    """The loop nest of a definition whose references are all resolved. Linear in edges for each level of nesting."""
-    count = len(definition.nodes)
-    into: list[list[EdgeDef]] = [[] for _ in range(count)]
-    inner: list[EdgeDef] = []
-    for edge in definition.edges:
-        if isinstance(edge.source, int) and isinstance(edge.target, int) and edge.target >= 0:
-            into[edge.target].append(edge)
-            if edge.source >= 0:
-                inner.append(edge)
-    root = Region(ROOT, ROOT, 0, None, frozenset(range(count)))
-    nest = Nest([root], [ROOT] * count)
-    headers = [loop for loop in definition.loops if isinstance(loop.header, int)]
-    work: deque[tuple[int, list[EdgeDef]]] = deque([(ROOT, inner)])
-    while work:
-        parent, inside = work.popleft()
-        for body, internal in _components(inside):
-            region = _add_region(nest, nest.regions[parent], body, into, headers)
-            region.back_edges = [e.index for e in internal if e.target == region.header]
-            work.append((region.index, [e for e in internal if e.target != region.header]))
+    """The loop nest of a definition whose references are all resolved.
+
+    About linear in edges; where loops are entered at several nodes, for each level of such loops.
+    """
+    nest = _Finder(definition).find()
     _include(nest, definition)
     for node, index in enumerate(nest.region_of):
         nest.regions[index].nodes.append(node)
@@ -135,62 +134,216 @@ def find_nest(definition: Definition) -> Nest:
     return nest
 
 
-def _components(edges: Sequence[EdgeDef]) -> list[tuple[frozenset[int], list[EdgeDef]]]:
-    """The strongly connected components that hold a cycle, each with its internal edges, by first node."""
-    edges = _left_over(edges)
-    if not edges:
-        return []  # most graphs have no cycle, and need not wait 0.08 s for a graph library
-    import networkx as nx
+@dataclass(slots=True, eq=False)
+class _Search:
+    """The loops of a part of a graph, as a depth-first search meets them; the lists are by the order of meeting.
 
-    graph: nx.DiGraph[Ref] = nx.DiGraph()
-    graph.add_edges_from((e.source, e.target) for e in edges)
-    label: dict[Ref, int] = {}
-    found: list[frozenset[int]] = []
-    for component in nx.strongly_connected_components(graph):
-        if len(component) > 1 or any(graph.has_edge(node, node) for node in component):
-            label.update((node, len(found)) for node in component)
-            found.append(frozenset(cast(set[int], component)))
-    internal: list[list[EdgeDef]] = [[] for _ in found]
-    for edge in edges:
-        of = label.get(edge.source)
-        if of is not None and label.get(edge.target) == of:
-            internal[of].append(edge)
-    return sorted(zip(found, internal, strict=True), key=lambda pair: min(pair[0]))
+    `around` has the header of the innermost loop around a node (for a header, around its own loop) or -1, `forward`
+    where edges come from that go back nowhere, -1 for outside of the part. A loop is `tangled` if it, or a loop inside
+    it, is entered elsewhere than at its header: then its extent is right, and what is inside it is not.
+    """
 
+    order: list[int]
+    number: dict[int, int]
+    around: list[int]
+    looping: list[bool]
+    tangled: list[bool]
+    forward: list[list[int]]
 
-def _left_over(edges: Sequence[EdgeDef]) -> list[EdgeDef]:
-    """What is left when nodes without in-edges are taken away as long as there are any: nothing, without a cycle."""
-    waits: dict[Ref, int] = {}
-    out: dict[Ref, list[EdgeDef]] = {}
-    for edge in edges:
-        waits[edge.target] = waits.get(edge.target, 0) + 1
-        out.setdefault(edge.source, []).append(edge)
-    free = [node for node in out if node not in waits]
-    while free:
-        for edge in out.pop(free.pop()):
-            waits[edge.target] -= 1
-            if not waits[edge.target] and edge.target in out:
-                free.append(edge.target)
-    return [edge for edge in edges if edge.source in out]
+    def loop(self, loop: LoopDef) -> int:
+        """The header of the innermost loop around all that a LoopDef names, -1 if there is none."""
+        found: int | None = None
+        for ref in (*loop.nodes, loop.header):
+            at = self.number.get(ref, -1) if isinstance(ref, int) else -1
+            if at >= 0 and not self.looping[at]:
+                at = self.around[at]
+            found = at if found is None else found
+            while at != found:
+                if at > found:
+                    at = self.around[at]
+                else:
+                    found = self.around[found]
+        return -1 if found is None else found
 
 
-def _add_region(
-    nest: Nest, parent: Region, body: frozenset[int], into: Sequence[Sequence[EdgeDef]], headers: Sequence[LoopDef]
-) -> Region:
-    entering = [e for node in sorted(body) for e in into[node] if e.source not in body]
-    near = {e.target for e in entering if parent.index == ROOT or e.source in parent.body}
-    entries = sorted({e.target for e in entering if isinstance(e.target, int)})
-    header = next((node for node in entries if node in near), entries[0] if entries else min(body))
-    wanted = [loop for loop in headers if loop.header in body and all(ref in body for ref in loop.nodes)]
-    if wanted:
-        best = max(wanted, key=lambda loop: (loop.header in near, len(loop.nodes)))
-        header = best.header if isinstance(best.header, int) else header
-    region = Region(len(nest.regions), parent.index, parent.depth + 1, header, body, entries=tuple(entries))
-    nest.regions.append(region)
-    parent.children.append(region.index)
-    for node in body:
-        nest.region_of[node] = region.index
-    return region
+class _Finder:
+    """Collects the regions, each after the one around it, and gives them their final indexes at the end."""
+
+    def __init__(self, definition: Definition) -> None:
+        count = len(definition.nodes)
+        self.definition = definition
+        self.after: list[list[int]] = [[] for _ in range(count)]
+        self.before: list[list[int]] = [[] for _ in range(count)]
+        self.starts: list[int] = []
+        for edge in definition.edges:
+            source, target = edge.source, edge.target
+            if isinstance(source, int) and isinstance(target, int) and target >= 0:
+                self.before[target].append(source)
+                (self.after[source] if source >= 0 else self.starts).append(target)
+        # (region around, header, entries)
+        self.found: list[tuple[int, int, tuple[int, ...]]] = []
+        self.region_of = [ROOT] * count
+        # the region in whose body loops are still looked for; -1 for a header, which starts that search
+        self.part = [ROOT] * count
+
+    def find(self) -> Nest:
+        headed = [loop for loop in self.definition.loops if isinstance(loop.header, int)]
+        self._add(ROOT, -1, ())
+        # what START does not lead to has loops too
+        work = [(ROOT, self._search(ROOT, [*self.starts, *range(len(self.part))]), headed)]
+        while work:
+            region, search, claims = work.pop()
+            work.extend(self._split(region, body, search, claims) for body in self._take(region, search, claims))
+        return self._numbered()
+
+    def _add(self, parent: int, header: int, entries: tuple[int, ...]) -> int:
+        self.found.append((parent, header, entries))
+        return len(self.found) - 1
+
+    def _search(self, part: int, starts: Iterable[int]) -> _Search:
+        """Havlak's search of one part, from `starts`."""
+        order, last, number = self._depth_first(part, starts)
+        forward: list[list[int]] = [[] for _ in order]
+        back: dict[int, list[int]] = {}
+        for at, node in enumerate(order):
+            for source in self.before[node]:
+                come = number.get(source, -1)
+                if at <= come <= last[at]:
+                    back.setdefault(at, []).append(come)
+                else:
+                    forward[at].append(come)
+        size = len(order)
+        search = _Search(order, number, [-1] * size, [False] * size, [False] * size, forward)
+        merged = list(range(size))  # the loop a node has become a part of, or a step on the way to it
+        for header in sorted(back, reverse=True):  # inner loops first
+            search.looping[header] = True
+            work, seen = back[header], {header}
+            while work:
+                at = work.pop()
+                while merged[at] != at:
+                    merged[at] = at = merged[merged[at]]
+                if at in seen:
+                    continue
+                seen.add(at)
+                search.around[at] = merged[at] = header
+                search.tangled[header] |= search.tangled[at]
+                for come in forward[at]:
+                    if header <= come <= last[header]:
+                        work.append(come)
+                    else:  # it enters the loop elsewhere than at the header, and maybe loops around it too
+                        search.tangled[header] = True
+                        forward[header].append(come)
+        return search
+
+    def _depth_first(self, part: int, starts: Iterable[int]) -> tuple[list[int], list[int], dict[int, int]]:
+        """The nodes in the order they are met, the last one met from each, and the place of each in that order."""
+        order: list[int] = []
+        last: list[int] = []
+        number: dict[int, int] = {}
+        ways: list[Iterator[int]] = [iter(starts)]
+        path: list[int] = []
+        while ways:
+            for node in ways[-1]:
+                if node not in number and self.part[node] == part:
+                    number[node] = len(order)
+                    path.append(len(order))
+                    order.append(node)
+                    last.append(-1)
+                    ways.append(iter(self.after[node]))
+                    break
+            else:
+                ways.pop()
+                if path:
+                    last[path.pop()] = len(order) - 1
+        return order, last, number
+
+    def _take(self, region: int, search: _Search, claims: Sequence[LoopDef]) -> list[list[int]]:
+        """Add the loops that the search has right; returns the bodies of the others."""
+        for loop in claims:
+            at = search.loop(loop)
+            if at >= 0 and search.order[at] != loop.header:
+                while at >= 0:
+                    search.tangled[at] = True
+                    at = search.around[at]
+        regions = [region] * len(search.order)
+        knots: dict[int, list[int]] = {}
+        for at, node in enumerate(search.order):
+            around = search.around[at]
+            if around >= 0:
+                regions[at] = regions[around]
+            if regions[at] >= 0 and search.looping[at] and search.tangled[at]:
+                regions[at] = -1 - at  # no region yet, but the same for the whole body
+            if regions[at] < 0:
+                knots.setdefault(regions[at], []).append(node)
+                continue
+            if search.looping[at]:
+                regions[at] = self._add(regions[at], node, (node,) if search.forward[at] else ())
+            self.region_of[node] = regions[at]
+        return list(knots.values())
+
+    def _split(
+        self, parent: int, body: Sequence[int], around: _Search, claims: Sequence[LoopDef]
+    ) -> tuple[int, _Search, list[LoopDef]]:
+        """Add a tangled loop; returns its region, the search of the rest of its body, and the LoopDefs within it."""
+        inside = set(body)
+        entering = {node: [s for s in self.before[node] if s not in inside] for node in sorted(body)}
+        entries = tuple(node for node, sources in entering.items() if sources)
+        near = {
+            node
+            for node in entries
+            if parent == ROOT or any(s in around.number or s == self.found[parent][1] for s in entering[node])
+        }
+        header = next((node for node in entries if node in near), entries[0] if entries else min(body))
+        own = [loop for loop in claims if loop.header in inside and all(ref in inside for ref in loop.nodes)]
+        region = self._add(parent, header, entries)
+        search = self._open(region, header, body)
+        forced = [loop for loop in own if search.loop(loop) < 0]
+        if forced:
+            best = max(forced, key=lambda loop: (loop.header in near, len(loop.nodes))).header
+            if isinstance(best, int) and best != header:
+                self.found[region] = (parent, best, entries)
+                search = self._open(region, best, body)
+        return region, search, own
+
+    def _open(self, region: int, header: int, body: Iterable[int]) -> _Search:
+        for node in body:
+            self.part[node] = region
+        self.part[header] = -1
+        self.region_of[header] = region
+        return self._search(region, self.after[header])
+
+    def _numbered(self) -> Nest:
+        """The regions by their place in the nest: outer before inner, and side by side by their first nodes."""
+        first = [len(self.region_of)] * len(self.found)
+        for node, region in enumerate(self.region_of):
+            first[region] = min(first[region], node)
+        children: list[list[int]] = [[] for _ in self.found]
+        for region in range(len(self.found) - 1, ROOT, -1):
+            parent = self.found[region][0]
+            first[parent] = min(first[parent], first[region])
+            children[parent].append(region)
+        regions: list[Region] = []
+        index_of = [ROOT] * len(self.found)
+        work = [ROOT]
+        while work:
+            region = work.pop()
+            around, header, entries = self.found[region]
+            parent = index_of[around]
+            index = index_of[region] = len(regions)
+            depth = regions[parent].depth + 1 if index else 0
+            regions.append(Region(index, parent, depth, header if index else None, index + 1, entries=entries))
+            if index:
+                regions[parent].children.append(index)
+            work.extend(sorted(children[region], key=lambda child: first[child], reverse=True))
+        for inner in reversed(regions[1:]):
+            regions[inner.parent].stop = max(regions[inner.parent].stop, inner.stop)
+        nest = Nest(regions, [index_of[region] for region in self.region_of])
+        for edge in self.definition.edges:
+            if isinstance(edge.target, int) and edge.target >= 0:
+                home = regions[nest.region_of[edge.target]]
+                if home.header == edge.target and nest.inside(edge.source, home.index):
+                    home.back_edges.append(edge.index)
+        return nest
 
 
 def _include(nest: Nest, definition: Definition) -> None:
@@ -202,28 +355,23 @@ def _include(nest: Nest, definition: Definition) -> None:
         around = set(nest.chain(region.index)) - {region.index}
         for ref in loop.include:
             if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around:
-                _adopt(nest, region, ref)
-
-
-def _adopt(nest: Nest, region: Region, node: int) -> None:
-    stay, nest.region_of[node] = nest.region_of[node], region.index
-    region.included = (*region.included, node)
-    for index in itertools.takewhile(lambda index: index != stay, nest.chain(region.index)):
-        nest.regions[index].body |= {node}
+                nest.region_of[ref] = region.index
+                region.included = (*region.included, ref)
 
 
 def _settings(nest: Nest, definition: Definition) -> None:
     """Caps and on_cap edges, from LoopDefs and from `cap=` on back edges. Conflicts are left in `caps_given`."""
     for region in nest.regions[1:]:
-        region.caps_given.update(cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None)
-    landings = [edge for edge in definition.edges if edge.kind == "cap"]
-    for position, loop in enumerate(loop for loop in definition.loops if loop.on_cap is not None):
-        around = nest.loop_of(loop)
-        if around is not None and position < len(landings):
-            around.cap_edge = landings[position].index
+        region.caps_given = frozenset(cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None)
+    landings = iter([edge for edge in definition.edges if edge.kind == "cap"])
     for loop in definition.loops:
+        landing = next(landings, None) if loop.on_cap is not None else None
         around = nest.loop_of(loop)
-        if around is not None and loop.cap is not None:
-            around.caps_given.add(loop.cap)
+        if around is None:
+            continue
+        if landing is not None:
+            around.cap_edge = landing.index
+        if loop.cap is not None:
+            around.caps_given |= {loop.cap}
     for region in nest.regions[1:]:
         region.cap = min(region.caps_given, default=DEFAULT_CAP)

@@ -32,7 +32,7 @@ def canonical_order(definition: Definition, nest: Nest, src: list[int], dst: lis
         graphs[nest.region_of[v]].add_node((v, -1))
     for r in range(1, len(nest.regions)):
         region = nest.regions[r]
-        graphs[region.parent].add_node((region.header if region.header is not None else min(region.body), r))
+        graphs[region.parent].add_node((region.header or 0, r))
     for e, (s, d) in enumerate(zip(src, dst, strict=True)):
         if s < 0 or d >= count or (back_of[e] >= 0 and nest.region_of[s] == back_of[e]):
             continue
@@ -58,5 +58,4 @@ def _unit(nest: Nest, node: int, at: int) -> tuple[int, int]:
         inner, region = region, nest.regions[region].parent
     if inner < 0:
         return (node, -1)
-    header = nest.regions[inner].header
-    return (header if header is not None else min(nest.regions[inner].body), inner)
+    return (nest.regions[inner].header or 0, inner)

@@ -1,14 +1,16 @@
 """The plan: a sound definition as arrays of small integers, which is all that the machine walks.
 
-END is one more node here, `plan.end`. Nothing in a plan changes after compile(), so all runs share it.
+END is one more node here, `plan.end`. Nothing in a plan changes after compile(), so all runs share it; what only some
+runs need is laid out when it is first asked for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from loomgraph.compile.feeders import feeders, home
+from loomgraph.compile.feeders import Feeding, home
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.order import Order, canonical_order
 from loomgraph.compile.types import admits_none
@@ -43,15 +45,15 @@ class JoinPlan:
     inner: tuple[int, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class RegionPlan:
     """One loop (or the root), as the machine needs it.
 
-    `reset` has (node, in-edges that count from iteration 1 on) for every node inside, `barren` the nodes that have
-    none; `exits` are the edges that leave the loop, `early` (join, members inside), `path` the loops around it and
-    itself, outermost first.
+    `exits` are the edges that leave the loop, `early` has (join, members inside). What an iteration needs is laid out
+    when the loop first goes round: together it is as much as nodes times their depth.
     """
 
+    plan: Plan
     index: int
     parent: int
     depth: int
@@ -59,15 +61,27 @@ class RegionPlan:
     cap: int
     cap_edge: int
     units: int
-    inner: tuple[int, ...]
-    reset: tuple[tuple[int, int], ...]
-    barren: tuple[int, ...]
+    inner: range
     exits: tuple[int, ...]
     early: tuple[tuple[int, int], ...]
-    path: tuple[int, ...]
+
+    @cached_property
+    def path(self) -> tuple[int, ...]:
+        """The loops around it and itself, outermost first."""
+        return tuple(reversed(self.plan.nest.chain(self.index)[:-1]))
+
+    @cached_property
+    def reset(self) -> tuple[tuple[int, int], ...]:
+        """(node, in-edges that count from the second iteration on) for every node inside."""
+        return tuple((v, self.plan.waits(v, self.index)) for v in sorted(self.plan.nest.body(self.index)))
+
+    @cached_property
+    def barren(self) -> tuple[int, ...]:
+        """The nodes inside that wait for nothing from the second iteration on, without the header."""
+        return tuple(v for v, n in self.reset if n == 0 and v != self.header)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Plan:
     """Everything the machine needs to know of a graph, by node, edge and region index.
 
@@ -100,9 +114,33 @@ class Plan:
     order: Order | None
     programs: Any = None
 
+    @cached_property
+    def into(self) -> list[list[int]]:
+        """The edges into every node, in declared order."""
+        into: list[list[int]] = [[] for _ in range(self.end + 1)]
+        for e, target in enumerate(self.dst):
+            into[target].append(e)
+        return into
+
+    def waits(self, node: int, region: int) -> int:
+        """How many settlements a node waits for in a loop's later iterations: its forward in-edges from inside it.
+
+        An early join counts as one.
+        """
+        early: set[int] = set()
+        count = 0
+        for e in self.into[node]:
+            if self.back_of[e] < 0 and self.nest.inside(self.src[e], region):
+                join = self.early_of[e]
+                if join not in early:
+                    count += 1
+                if join >= 0:
+                    early.add(join)
+        return count
+
 
 def make_plan(definition: Definition, nest: Nest) -> Plan:
-    """The plan of a resolved definition without errors. Linear in edges for each level of nesting."""
+    """The plan of a resolved definition without errors. Linear in edges, and in the loops that each edge leaves."""
     count, end = len(definition.nodes), len(definition.nodes)
     edges = definition.edges
     dst = [end if e.target == END_INDEX else int(e.target) for e in edges]
@@ -112,10 +150,6 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         if region.cap_edge is not None and region.header is not None:
             src[region.cap_edge] = region.header
     back_of = _back_of(nest, len(edges))
-    leaves = [
-        _leaves(nest, region_of[s] if s >= 0 else ROOT, region_of[d], b)
-        for s, d, b in zip(src, dst, back_of, strict=True)
-    ]
     out_normal, out_error, start = _ways_out(definition, src)
     joins = [_join(definition, j.index, dst) for j in definition.joins]
     early_of = [-1] * len(edges)
@@ -133,13 +167,13 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         always=[all(edges[e].when is None for e in out) for out in out_normal],
         src=src,
         dst=dst,
-        leaves=leaves,
+        leaves=_leaves(nest, src, dst, back_of),
         back_of=back_of,
         latest=[e.exit == "latest" for e in edges],
         join_of=[-1 if e.join is None else e.join for e in edges],
         early_of=early_of,
         plain=[e.join is None for e in edges],
-        pending=[0] * (count + 1),
+        pending=_pending(count, dst, back_of, joins),
         region_of=region_of,
         regions=[],
         joins=joins,
@@ -149,30 +183,23 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         graphs=[n.body.graph if isinstance(n.body, GraphBody) else None for n in definition.nodes] + [None],
         order=canonical_order(definition, nest, src, dst, back_of) if definition.state is not None else None,
     )
-    into = _into(plan)
-    plan.pending = [_count(plan, into[v], None) for v in range(count + 1)]
-    exits: list[list[int]] = [[] for _ in nest.regions]
-    for e, left in enumerate(plan.leaves):
-        for r in left:
-            exits[r].append(e)
-    plan.regions = [_region(plan, into, exits, r) for r in range(len(nest.regions))]
+    plan.regions = _regions(plan)
     _early(plan)
     return plan
 
 
 def _early(plan: Plan) -> None:
     """What the early joins need to know of those that feed them."""
-    for join in plan.joins:
-        if not join.need:
-            continue
+    early = [join for join in plan.joins if join.need]
+    feeding = Feeding(plan)
+    for join in early:
         join.home = home(plan, join)
-        join.feeders, join.feeder_regions = feeders(plan, join)
+        join.feeders, join.feeder_regions = feeding.of(join)
         for node in join.feeders:
             plan.feeds[node] += (join.index,)
-    for join in plan.joins:
-        if join.need:
-            for outer in plan.feeds[join.target]:
-                plan.joins[outer].inner += (join.index,)
+    for join in early:
+        for outer in plan.feeds[join.target]:
+            plan.joins[outer].inner += (join.index,)
 
 
 def _back_of(nest: Nest, count: int) -> list[int]:
@@ -197,72 +224,64 @@ def _ways_out(definition: Definition, src: list[int]) -> tuple[list[list[int]], 
     return normal, error, start
 
 
-def _leaves(nest: Nest, source: int, target: int, back_of: int) -> tuple[int, ...]:
-    """The regions an edge leaves, innermost first; a back edge stays in the region it repeats."""
-    if source == ROOT:
-        return ()
-    stop = back_of if back_of >= 0 else nest.common(source, target)
-    out: list[int] = []
-    while source != stop:
-        out.append(source)
-        source = nest.regions[source].parent
-    return tuple(out)
+def _leaves(nest: Nest, src: list[int], dst: list[int], back_of: list[int]) -> list[tuple[int, ...]]:
+    """The regions each edge leaves, innermost first; a back edge stays in the region it repeats."""
+    leaves: list[tuple[int, ...]] = [()] * len(src)
+    regions, region_of = nest.regions, [*nest.region_of, ROOT]
+    if len(regions) == 1:
+        return leaves
+    for e, source in enumerate(src):
+        region = region_of[source] if source >= 0 else ROOT
+        stop = region if region == ROOT else back_of[e] if back_of[e] >= 0 else nest.common(region, region_of[dst[e]])
+        if region != stop:
+            left: list[int] = []
+            while region != stop:
+                left.append(region)
+                region = regions[region].parent
+            leaves[e] = tuple(left)
+    return leaves
 
 
-def _into(plan: Plan) -> list[list[int]]:
-    into: list[list[int]] = [[] for _ in range(plan.end + 1)]
-    for index, target in enumerate(plan.dst):
-        into[target].append(index)
-    return into
+def _pending(end: int, dst: list[int], back_of: list[int], joins: list[JoinPlan]) -> list[int]:
+    """How many settlements each node waits for: its forward in-edges, those of an early join as one."""
+    pending = [0] * (end + 1)
+    for target, back in zip(dst, back_of, strict=True):
+        if back < 0:
+            pending[target] += 1
+    for join in joins:
+        if join.need and back_of[join.edges[0]] < 0:
+            pending[join.target] -= len(join.edges) - 1
+    return pending
 
 
-def _count(plan: Plan, into: list[int], body: frozenset[int] | None) -> int:
-    """How many settlements a node waits for: its forward in-edges (from inside `body`), an early join as one."""
-    early: set[int] = set()
-    count = 0
-    for e in into:
-        if plan.back_of[e] >= 0 or (body is not None and plan.src[e] not in body):
-            continue
-        join = plan.early_of[e]
-        if join < 0:
-            count += 1
-        elif join not in early:
-            early.add(join)
-            count += 1
-    return count
-
-
-def _region(plan: Plan, into: list[list[int]], exits: list[list[int]], index: int) -> RegionPlan:
-    region = plan.nest.regions[index]
-    inner: list[int] = []
-    stack = list(reversed(region.children))
-    while stack:
-        child = stack.pop()
-        inner.append(child)
-        stack.extend(reversed(plan.nest.regions[child].children))
-    header = -1 if region.header is None else region.header
-    body = sorted(region.body)
-    counts = [(v, _count(plan, into[v], region.body)) for v in body] if header >= 0 else []
-    early: dict[int, int] = {}
-    for v in body:
-        for e in into[v]:
-            if plan.early_of[e] >= 0 and (header < 0 or plan.src[e] in region.body):
-                early[plan.early_of[e]] = early.get(plan.early_of[e], 0) + 1
-    return RegionPlan(
-        index=index,
-        parent=region.parent,
-        depth=region.depth,
-        header=header,
-        cap=region.cap,
-        cap_edge=-1 if region.cap_edge is None else region.cap_edge,
-        units=len(region.nodes) + len(region.children) + (1 if index == ROOT else 0),
-        inner=tuple(inner),
-        reset=tuple(counts),
-        barren=tuple(v for v, n in counts if n == 0 and v != header),
-        exits=tuple(exits[index]),
-        early=tuple(sorted(early.items())),
-        path=tuple(reversed(plan.nest.chain(index)[:-1])),
-    )
+def _regions(plan: Plan) -> list[RegionPlan]:
+    regions = plan.nest.regions
+    exits: list[list[int]] = [[] for _ in regions]
+    for e, left in enumerate(plan.leaves):
+        for r in left:
+            exits[r].append(e)
+    early: list[list[tuple[int, int]]] = [[] for _ in regions]
+    for join in plan.joins:
+        for r in plan.nest.chain(plan.region_of[join.target]) if join.need else ():
+            inside = [e for e in join.edges if r == ROOT or plan.nest.inside(plan.src[e], r)]
+            if inside:
+                early[r].append((join.index, len(inside)))
+    return [
+        RegionPlan(
+            plan=plan,
+            index=region.index,
+            parent=region.parent,
+            depth=region.depth,
+            header=-1 if region.header is None else region.header,
+            cap=region.cap,
+            cap_edge=-1 if region.cap_edge is None else region.cap_edge,
+            units=len(region.nodes) + len(region.children) + (1 if region.index == ROOT else 0),
+            inner=range(region.index + 1, region.stop),
+            exits=tuple(exits[region.index]),
+            early=tuple(early[region.index]),
+        )
+        for region in regions
+    ]
 
 
 def _join(definition: Definition, index: int, dst: list[int]) -> JoinPlan:

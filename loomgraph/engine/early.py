@@ -77,7 +77,7 @@ def too_late(scope: Scope, e: int) -> bool:
     """
     plan = scope.plan
     for region in plan.regions[plan.region_of[plan.dst[e]]].path:
-        if scope.iters[region] and plan.src[e] not in plan.nest.regions[region].body:
+        if scope.iters[region] and not plan.nest.inside(plan.src[e], region):
             return True
     return False
 

@@ -249,7 +249,7 @@ class _Drawer:
         nest, work = self.scope.nest, self.work
         for region in nest.regions[1:]:
             number = len(work.loops)
-            inside = tuple(self.into[node] for node in sorted(region.body))
+            inside = tuple(self.into[node] for node in sorted(nest.body(region.index)))
             header = inside[0] if region.header is None else self.into[region.header]
             work.loops.append(DiagramLoop(header, inside, region.cap, self.scope.cluster))
             self.loop_of_edge.update((edge, number) for edge in region.back_edges)

@@ -50,7 +50,7 @@ class Drawn:
         return [
             (
                 self.names[header],
-                self.called(region.body),
+                self.called(nest.body(region.index)),
                 [f"{definition.name_of(definition.edges[e].source)}>{self.names[header]}" for e in region.back_edges],
             )
             for region in nest.regions[1:]
@@ -112,11 +112,26 @@ def test_a_header_of_one_s_own_overrides() -> None:
     assert drawn.loops() == [("c", "bc", ["b>c"])]
 
 
+def test_a_header_of_an_inner_loop_is_that_of_no_loop_around_it() -> None:
+    drawn = Drawn("S>o o>a b>t t>o t>E")
+    drawn.builder.loop("a", "b", again=bool)
+    assert drawn.loops() == [("o", "abot", ["t>o"]), ("a", "ab", ["b>a"])]
+
+
+def test_a_header_is_for_the_innermost_loop_around_its_nodes() -> None:
+    edges = "S>o o>a a>b b>a b>o b>E"
+    outer, inner = Drawn(edges), Drawn(edges)
+    outer.builder.loop("o", "b", header="b")
+    inner.builder.loop("a", header="b")
+    assert outer.loops()[0][:2] == ("b", "abo")
+    assert [loop[:2] for loop in inner.loops()] == [("o", "abo"), ("b", "ab")]
+
+
 def test_included_side_nodes_belong_to_the_loop_and_to_those_around_it() -> None:
     drawn = Drawn("S>a a>b b>c c>b c>a c>E b>d")
     drawn.builder.loop("b", "c", include=["d"])
     nest, _ = drawn.found()
-    assert [drawn.called(region.body) for region in nest.regions[1:]] == ["abcd", "bcd"]
+    assert [drawn.called(nest.body(region.index)) for region in nest.regions[1:]] == ["abcd", "bcd"]
     assert drawn.names[nest.regions[2].included[0]] == "d"
     assert nest.region(drawn.names.index("d")) == 2
     assert not nest.regions[1].included
@@ -186,7 +201,7 @@ def test_the_way_round_a_loop_is_a_shortest_one_from_the_header() -> None:
 def test_the_chain_of_a_region_ends_with_the_whole_graph() -> None:
     nest, _ = Drawn("S>a a>b b>c c>b c>a c>d d>d d>E").found()
     inner = nest.region(1)
-    assert [len(nest.regions[index].body) for index in nest.chain(inner)] == [2, 3, 4]
+    assert [len(nest.body(index)) for index in nest.chain(inner)] == [2, 3, 4]
     assert nest.common(inner, nest.region(0)) == nest.region(0)
     assert nest.common(inner, nest.region(3)) == 0
 
@@ -205,17 +220,23 @@ def test_a_thousand_loops_in_a_row_are_a_thousand_regions() -> None:
     assert [region.depth for region in nest.regions] == [0] + [1] * 1000
 
 
-def test_a_thousand_loops_inside_one_another_need_no_recursion() -> None:
-    nest = in_a_row(1001, [(number + 1, number) for number in range(1000)])
-    assert [region.depth for region in nest.regions] == list(range(1001))
+def test_thousands_of_loops_inside_one_another_need_no_recursion() -> None:
+    nest = in_a_row(5001, [(number + 1, number) for number in range(5000)])
+    assert [region.depth for region in nest.regions] == list(range(5001))
+
+
+def test_hundreds_of_tangled_loops_inside_one_another_need_no_recursion() -> None:
+    back = [(number + 1, number) for number in range(300)]
+    nest = in_a_row(301, [*back, *((0, number) for number in range(2, 301))])
+    assert max(region.depth for region in nest.regions) == 300
 
 
 def innermost(nest: Nest, node: int) -> Region:
-    return max((region for region in nest.regions if node in region.body), key=lambda region: region.depth)
+    return max((region for region in nest.regions if nest.inside(node, region.index)), key=lambda region: region.depth)
 
 
 @st.composite
-def random_graphs(draw: st.DrawFn) -> Definition:
+def random_graphs(draw: st.DrawFn, *, headers: bool = True) -> Definition:
     count = draw(st.integers(1, 6))
     ends = st.integers(0, count - 1)
     builder = Builder("random", input=int, output=int)
@@ -224,9 +245,44 @@ def random_graphs(draw: st.DrawFn) -> Definition:
         builder.edge(START, handles[target])
     for source, target in draw(st.lists(st.tuples(ends, ends), max_size=14)):
         builder.edge(handles[source], handles[target])
-    if draw(st.booleans()):
+    if headers and draw(st.booleans()):
         builder.loop(handles[draw(ends)], header=handles[draw(ends)])
     return resolve(builder.define())[0]
+
+
+def by_the_rule(definition: Definition) -> list[tuple[Any, frozenset[int], list[int], int]]:
+    """Header, body, back edges and depth of every loop, worked out component by component and level by level."""
+    edges = [edge for edge in definition.edges if isinstance(edge.target, int) and edge.target >= 0]
+    found: list[tuple[Any, frozenset[int], list[int], int]] = []
+    work: list[tuple[set[Any] | None, list[Any]]] = [(None, [edge for edge in edges if edge.source != -1])]
+    depths = [1]
+    while work:
+        (around, inside), depth = work.pop(), depths.pop()
+        graph: nx.DiGraph[Any] = nx.DiGraph([(edge.source, edge.target) for edge in inside])
+        for body in nx.strongly_connected_components(graph):
+            internal = [edge for edge in inside if edge.source in body and edge.target in body]
+            if not internal:
+                continue
+            entering = [edge for edge in edges if edge.target in body and edge.source not in body]
+            near = [edge.target for edge in entering if around is None or edge.source in around]
+            header = min(near or [edge.target for edge in entering] or body)
+            back = [edge.index for edge in internal if edge.target == header]
+            found.append((header, frozenset(body), back, depth))
+            work.append((body, [edge for edge in internal if edge.target != header]))
+            depths.append(depth + 1)
+    return sorted(found, key=lambda loop: (loop[3], loop[0]))
+
+
+@given(random_graphs(headers=False))
+@settings(max_examples=200)
+def test_loops_are_those_of_the_rule_level_by_level(definition: Definition) -> None:
+    nest = find_nest(definition)
+    loops = [
+        (region.header, nest.body(region.index), region.back_edges, region.depth)
+        for region in nest.regions[1:]
+        if region.header is not None
+    ]
+    assert sorted(loops, key=lambda loop: (loop[3], loop[0])) == by_the_rule(definition)
 
 
 @given(random_graphs())
@@ -241,7 +297,7 @@ def test_every_cycle_goes_back_to_the_header_of_the_innermost_loop_around_it(def
         for e in region.back_edges
     }
     for cycle in itertools.islice(nx.simple_cycles(graph), 50):
-        around = [region for region in nest.regions if region.body >= set(cycle)]
+        around = [region for region in nest.regions if nest.body(region.index) >= set(cycle)]
         closest = max(around, key=lambda region: region.depth)
         assert closest.header in cycle
         steps = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
@@ -264,12 +320,13 @@ def test_bodies_nest_and_without_back_edges_nothing_repeats(definition: Definiti
     for region in nest.regions[1:]:
         parent = nest.regions[region.parent]
         assert region.index > parent.index
-        assert region.body <= parent.body - {parent.header}
+        body = nest.body(region.index)
+        assert body <= nest.body(parent.index) - {parent.header}
         assert region.header in region.nodes
         assert region.index in parent.children
-        assert all(definition.edges[e].source in region.body for e in region.back_edges)
-        siblings = [nest.regions[child].body for child in parent.children if child != region.index]
-        assert all(not region.body & other for other in siblings)
+        assert all(definition.edges[e].source in body for e in region.back_edges)
+        siblings = [nest.body(child) for child in parent.children if child != region.index]
+        assert all(not body & other for other in siblings)
     for node in range(len(definition.nodes)):
         assert nest.regions[nest.region_of[node]] is innermost(nest, node)
         assert node in nest.regions[nest.region_of[node]].nodes

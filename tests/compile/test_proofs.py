@@ -119,7 +119,7 @@ def test_a_loop_that_is_called_endless_never_ends_well(definition: Definition) -
         return
     known, _ = resolve(definition)
     for region in proven(known).endless:
-        body = {known.nodes[node].name for node in find_nest(known).regions[region].body}
+        body = {known.nodes[node].name for node in find_nest(known).body(region)}
         for outcome in runs(known, 20):
             entered = any(key.partition("#")[0] in body for key, record in outcome.records.items() if record.taken)
             assert outcome.problems or not entered

@@ -33,7 +33,8 @@ class Recorded:
 
     def fed_by(self, region: Region) -> frozenset[int]:
         """The early joins that are all a whole loop works for."""
-        return frozenset(index for index, found in self.feeders.items() if region.body <= found)
+        body = self.shape.nest.body(region.index)
+        return frozenset(index for index, found in self.feeders.items() if body <= found)
 
     def winners(self, join: JoinDef, vector: Vector) -> tuple[int, ...]:
         """The winners of an early join in the iteration that `vector` is or lies in; none if it has none."""

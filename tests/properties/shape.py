@@ -50,7 +50,9 @@ class Shape:
     def home(self, join: JoinDef) -> Region:
         """The loop in whose iterations a join is decided: the innermost around its target that a member is in."""
         region = self.around(join)
-        while region.index != ROOT and not any(self.source[m.edge] in region.body for m in join.members):
+        while region.index != ROOT and not any(
+            self.nest.inside(self.source[m.edge], region.index) for m in join.members
+        ):
             region = self.nest.regions[region.parent]
         return region
 
@@ -62,6 +64,7 @@ class Shape:
         """The nodes of an early join's home all of whose ways, within one iteration of it, end in the join."""
         members = {member.edge for member in join.members}
         home = self.home(join)
+        body = self.nest.body(home.index)
 
         def ends_there(node: int, seen: frozenset[int]) -> bool:
             out = [e for e in self.definition.edges if self.source[e.index] == node and e.index != home.cap_edge]
@@ -71,12 +74,12 @@ class Shape:
             after = edge.target
             if after == join.target or edge.index in home.back_edges or not isinstance(after, int):
                 return False
-            return after in home.body and (after in seen or ends_there(after, seen))
+            return after in body and (after in seen or ends_there(after, seen))
 
-        return frozenset(n for n in home.body if n != join.target and ends_there(n, frozenset()))
+        return frozenset(n for n in body if n != join.target and ends_there(n, frozenset()))
 
     def _inside(self, ref: Any, region: Region) -> bool:
-        return isinstance(ref, int) and (ref in region.body or (region.index == ROOT and ref < 0))
+        return self.nest.inside(ref, region.index) or (region.index == ROOT and isinstance(ref, int) and ref < 0)
 
     def _unit(self, node: int, region: Region) -> Unit:
         """The node as a part of `region`: itself, or the loop directly inside `region` that it is in."""
@@ -89,11 +92,12 @@ class Shape:
 
     def _ordered(self, region: Region) -> list[Unit]:
         """The units of a region in topological order, ties by declaration; a loop is declared where its header is."""
-        units = {self._unit(node, region) for node in region.body}
+        body = self.nest.body(region.index)
+        units = {self._unit(node, region) for node in body}
         before: dict[Unit, set[Unit]] = {unit: set() for unit in units}
         for edge in self.definition.edges:
             source, target = self.source[edge.index], edge.target
-            if source not in region.body or target not in region.body or self.back.get(edge.index) == region.index:
+            if source not in body or target not in body or self.back.get(edge.index) == region.index:
                 continue
             a, b = self._unit(int(source), region), self._unit(int(target), region)
             if a != b:

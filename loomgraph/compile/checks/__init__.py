@@ -37,7 +37,7 @@ def examine(definition: Definition, unknown: Iterable[Finding]) -> tuple[Nest | 
     findings += value_checks(view)
     findings += join_checks(view)
     if nest is not None:
-        shape = [*reach_checks(view), *loop_checks(view, nest)]
+        shape = [*reach_checks(view, nest), *loop_checks(view, nest)]
         findings += shape
         if not any(f.severity == "error" for f in shape) and not any(f.rule == "two-otherwise" for f in findings):
             findings += fate_checks(view, nest)

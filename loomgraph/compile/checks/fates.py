@@ -41,7 +41,7 @@ def fate_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
     for region in flow.endless:
         if nest.regions[region].cap_edge is None:
             forever.add(region)
-            if any(edge.source in nest.regions[region].body for edge in edges if not view.inside(edge.target, region)):
+            if any(view.inside(edge.source, region) for edge in edges if not view.inside(edge.target, region)):
                 yield _endless(view, nest, region)
     for region, leaving, back in flow.overtaken:
         if region not in forever:
@@ -140,7 +140,7 @@ def _endless(view: GraphView, nest: Nest, region: int) -> Finding:
         f"{'is' if one else 'or another of them is'} taken",
         f"Say when to go round again: {again}; or where to go at the cap: "
         f"wf.loop({view.say(loop.header or 0)}, on_cap=...).",
-        view.named(*sorted(loop.body)),
+        view.named(*sorted(nest.body(region))),
     )
 
 

@@ -36,7 +36,7 @@ def loop_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
     headers = {loop.header for loop in view.definition.loops}
     for region in nest.regions[1:]:
         if region.entries and not leaves[region.index] and region.cap_edge is None:
-            yield _without_exit(view, region)
+            yield _without_exit(view, nest, region)
         if len(region.entries) > 1 and region.header not in headers:
             yield _several_entries(view, region)
 
@@ -139,27 +139,31 @@ def _included(view: GraphView, nest: Nest, ref: Ref, region: Region) -> Iterator
 
 def _regions_left(view: GraphView, nest: Nest) -> list[bool]:
     """For every region, whether an edge leaves it."""
-    left = [False] * len(nest.regions)
+    # how far out the edges that start in a region lead
+    reach = [region.depth for region in nest.regions]
     for edge in view.definition.edges:
         source, target = edge.source, edge.target
         if isinstance(source, str) or isinstance(target, str) or source < 0 or edge.kind == "cap":
             continue
         region = nest.region_of[source]
-        while region != ROOT and target not in nest.regions[region].body:
-            left[region] = True
-            region = nest.regions[region].parent
-    return left
+        if region != ROOT and not nest.inside(target, region):
+            common = nest.common(region, nest.region(target))
+            reach[region] = min(reach[region], nest.regions[common].depth)
+    for inner in reversed(nest.regions[1:]):
+        reach[inner.parent] = min(reach[inner.parent], reach[inner.index])
+    return [reach[region.index] < region.depth for region in nest.regions]
 
 
-def _without_exit(view: GraphView, region: Region) -> Finding:
-    body = [view.say(node) for node in sorted(region.body)]
+def _without_exit(view: GraphView, nest: Nest, region: Region) -> Finding:
+    inside = sorted(nest.body(region.index))
+    body = [view.say(node) for node in inside]
     back = view.definition.edges[region.back_edges[0]]
     return Finding(
         "loop-without-exit",
         f"no edge leaves the loop of {listed(body)}, so it can only end at its cap",
         f"Add the edge that leaves it, such as wf.edge({view.say(back.source)}, END, when=...), or say where to go at "
         f"the cap: wf.loop({body[0]}, on_cap=...).",
-        view.named(*sorted(region.body)),
+        view.named(*inside),
     )
 
 

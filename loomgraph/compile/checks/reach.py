@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loomgraph.compile.checks.view import GraphView, listed
+from loomgraph.compile.nest import Nest
 from loomgraph.compile.types import admits_none, assignable
 from loomgraph.errors import Finding
 from loomgraph.graph.definition import GraphBody
@@ -16,7 +17,7 @@ from loomgraph.graph.signature import describe_type
 __all__ = ["reach_checks"]
 
 
-def reach_checks(view: GraphView) -> Iterator[Finding]:
+def reach_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
     """Findings about ways through the graph; linear in its edges."""
     if not view.out[START_INDEX]:
         first = view.say(0) if view.definition.nodes else None
@@ -33,7 +34,7 @@ def reach_checks(view: GraphView) -> Iterator[Finding]:
         unreached: list[int] = []
     else:
         unreached = [node for node in range(len(view.definition.nodes)) if not reached[node]]
-        yield from _unreachable(view, successors, unreached)
+        yield from _unreachable(view, nest, successors, unreached)
     yield from _end(view, reached)
 
 
@@ -57,12 +58,12 @@ def _reached(successors: list[list[int]]) -> list[bool]:
     return reached
 
 
-def _unreachable(view: GraphView, successors: list[list[int]], unreached: list[int]) -> Iterator[Finding]:
+def _unreachable(view: GraphView, nest: Nest, successors: list[list[int]], unreached: list[int]) -> Iterator[Finding]:
     told: set[int] = set()
-    for region in view.nest.regions[1:] if view.nest is not None else ():
-        if region.entries or min(region.body) in told:
+    for region in nest.regions[1:]:
+        if region.entries or region.header in told:
             continue
-        body = sorted(region.body)
+        body = sorted(nest.body(region.index))
         told.update(body)
         after = [f"'{view.names[node]}'" for node in _downstream(body, successors, told)]
         yield Finding(
@@ -149,5 +150,3 @@ def _dead_end(view: GraphView, node: int) -> Finding:
         f"Add wf.edge('{name}', END) or an edge to the node that takes it; annotate `-> None` if there is no value.",
         (name,),
     )
-
-

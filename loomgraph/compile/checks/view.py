@@ -115,7 +115,7 @@ class GraphView:
 
     def inside(self, ref: Ref, region: int) -> bool:
         """Whether a node is in a loop, at any depth; START and END are in none."""
-        return self.nest is not None and ref in self.nest.regions[region].body
+        return self.nest is not None and self.nest.inside(ref, region)
 
 
 def groups_of(edges: Iterable[EdgeDef]) -> dict[int | None, list[EdgeDef]]:
