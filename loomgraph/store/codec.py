@@ -169,6 +169,16 @@ class Codec:
         except Exception as error:  # as above
             raise UnreadableError(where, describe_type(tp), plain, _reason(error)) from error
 
+    def accept(self, tp: Any, plain: Any, where: str) -> Any:
+        """JSON data from outside (an answer, a signal) as a value of a type, by pydantic's rules and strictly.
+
+        Raises UnreadableError if it is not one.
+        """
+        try:
+            return self.registry.outside(tp).load(to_json(plain))
+        except Exception as error:  # as above
+            raise UnreadableError(where, describe_type(tp), plain, _reason(error)) from error
+
     def _join(self, ref: Any, values: Mapping[bytes, bytes], where: str) -> Any:
         if isinstance(ref, list):
             listed: list[Any] = ref  # pyright: ignore[reportUnknownVariableType]

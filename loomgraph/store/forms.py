@@ -44,15 +44,19 @@ _OPAQUE: Final = frozenset({"metadata", "default", "expected", "config", "member
 _PLAIN_KEYS: Final = frozenset({"str", "int", "uuid", "date", "any"})
 
 
-def rewrite(schema: CoreSchema, find: Callable[[type], Written | None]) -> CoreSchema:
-    """The schema that writes and reads the same type exactly; `find` knows the registered classes."""
-    rewritten: CoreSchema = _Rewriter(schema, find).rewritten()
+def rewrite(schema: CoreSchema, find: Callable[[type], Written | None], *, outside: bool = False) -> CoreSchema:
+    """The schema that writes and reads the same type exactly; `find` knows the registered classes.
+
+    With `outside` it reads JSON that somebody else wrote, as pydantic would, and knows the registered classes too.
+    """
+    rewritten: CoreSchema = _Rewriter(schema, find, outside=outside).rewritten()
     return rewritten
 
 
 class _Rewriter:
-    def __init__(self, schema: _Schema, find: Callable[[type], Written | None]) -> None:
+    def __init__(self, schema: _Schema, find: Callable[[type], Written | None], *, outside: bool) -> None:
         self._schema = schema
+        self._outside = outside
         self._find = find
         self._definitions: dict[str, _Schema] = {}
         if schema["type"] == "definitions":
@@ -66,7 +70,7 @@ class _Rewriter:
         written = self._find(cls) if isinstance(cls, type) else None
         if written is not None:
             return _referred(_registered(*written), schema)
-        if "serialization" in schema:
+        if self._outside or "serialization" in schema:
             return self._children(schema)  # whoever wrote it knows better
         match schema["type"]:
             case "datetime" | "time" as kind:

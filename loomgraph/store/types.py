@@ -65,6 +65,7 @@ class TypeRegistry:
         # what was found out about classes that nobody registered
         self._late: dict[type, Written | None] = {}
         self._forms: dict[Any, Form] = {}
+        self._outside: dict[Any, Form] = {}
 
     @classmethod
     def default(cls) -> TypeRegistry:
@@ -81,6 +82,7 @@ class TypeRegistry:
             raise DefinitionError(f"register takes a class, not {kind!r}: register(Point, dump, load).")
         self._known[kind] = (dump, load)
         self._forms.clear()
+        self._outside.clear()
 
     def find(self, cls: type) -> Written | None:
         """How a class is written if it is registered, else None."""
@@ -96,18 +98,25 @@ class TypeRegistry:
 
     def form(self, tp: Any) -> Form:
         """What writes and reads a type. Raises PydanticUserError and its kinds for a type that has no JSON form."""
+        return self._made(tp, self._forms, outside=False)
+
+    def outside(self, tp: Any) -> Form:
+        """What reads the JSON that people and other programs write: by pydantic's rules, with aliases, strictly."""
+        return self._made(tp, self._outside, outside=True)
+
+    def _made(self, tp: Any, made: dict[Any, Form], *, outside: bool) -> Form:
         try:
-            known = self._forms.get(tp)
+            known = made.get(tp)
         except TypeError:  # unhashable metadata
-            return self._make(tp)
+            return self._make(tp, outside=outside)
         if known is None:
-            if len(self._forms) >= _FORMS:
-                self._forms.clear()
-            known = self._forms[tp] = self._make(tp)
+            if len(made) >= _FORMS:
+                made.clear()
+            known = made[tp] = self._make(tp, outside=outside)
         return known
 
-    def _make(self, tp: Any) -> Form:
-        return Form(rewrite(_schema(self._written(tp)), self.find))
+    def _make(self, tp: Any, *, outside: bool) -> Form:
+        return Form(rewrite(_schema(self._written(tp)), self.find, outside=outside))
 
     def _written(self, tp: Any) -> Any:
         """The type with what pydantic cannot read replaced: generic aliases of registered classes, and TypedDicts."""

@@ -301,6 +301,14 @@ def test_a_type_may_become_a_union_later() -> None:
     assert Codec().load(int | Technical | Refund | Billing, ref, rows, "n") == Technical(text="a")
 
 
+def test_what_comes_from_outside_is_read_by_pydantics_rules_strictly_and_with_registered_classes() -> None:
+    case = Codec().accept(Case, {"at": "2024-07-01T12:00:00Z", "longName": 3, "key": "_w=="}, "the answer")
+    assert (case.long_name, case.model_fields_set) == (3, {"at", "long_name", "key"})
+    assert Codec(registry=registry()).accept(list[Plain | int], ["a", 1], "the answer")[0].name == "a"
+    with pytest.raises(UnreadableError, match="Input should be a valid integer"):
+        Codec().accept(list[int], ["1"], "the answer")
+
+
 # ---------------------------------------------------------------------- registered classes
 
 
