@@ -42,6 +42,8 @@
     │   ├── StoreCorruptError           the data is damaged; restore it from a copy
     │   ├── StoreFullError              no room left; make room and resume
     │   ├── StoreReadOnlyError          this process may not write the database
+    │   ├── StoreKeyError               no key, or not the one that something was written with
+    │   ├── StoreTamperedError          encrypted data was changed; restore it from a copy
     │   ├── StoreVersionError           written by a newer loomgraph; upgrade
     │   ├── RunExistsError              a run of that id is there already
     │   ├── UnknownRunError             there is no run of that id
@@ -194,8 +196,10 @@ from loomgraph.errors.store import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreKeyError,
     StoreLockedError,
     StoreReadOnlyError,
+    StoreTamperedError,
     StoreVersionError,
     UnknownRunError,
 )
@@ -294,8 +298,10 @@ __all__ = [
     "StoreCorruptError",
     "StoreError",
     "StoreFullError",
+    "StoreKeyError",
     "StoreLockedError",
     "StoreReadOnlyError",
+    "StoreTamperedError",
     "StoreVersionError",
     "StorelessPauseError",
     "StrayCancellationError",

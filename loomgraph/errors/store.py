@@ -16,8 +16,10 @@ __all__ = [
     "StoreCorruptError",
     "StoreError",
     "StoreFullError",
+    "StoreKeyError",
     "StoreLockedError",
     "StoreReadOnlyError",
+    "StoreTamperedError",
     "StoreVersionError",
     "UnknownRunError",
 ]
@@ -73,6 +75,25 @@ class StoreReadOnlyError(StoreError):
         super().__init__(
             f"{store} may not be written by this process ({detail}). Check who owns the file and its directory; "
             f"SQLite writes files beside the database."
+        )
+
+
+class StoreKeyError(StoreError):
+    """There is no key, or not the one that something was written with."""
+
+    def __init__(self, what: str, detail: str, remedy: str) -> None:
+        super().__init__(f"{what}: {detail}. {remedy}")
+
+
+class StoreTamperedError(StoreError):
+    """Encrypted data is not what was written: somebody changed or moved it, or the disk did. `.run_id` if known."""
+
+    def __init__(self, store: str, run_id: str | None, what: str) -> None:
+        self.run_id = run_id
+        whose = f"run '{run_id}' in {store}" if run_id is not None else store
+        super().__init__(
+            f"{whose}: {what} is not what was written there, although the key is right. Somebody or something changed "
+            f"it; nothing of it was used. Restore it from a copy."
         )
 
 

@@ -21,11 +21,11 @@ from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import FIELDS, Entry, key_of
 from loomgraph.engine.fold import Past
-from loomgraph.errors import CodecError, Failure, StoreVersionError
+from loomgraph.errors import CodecError, Failure, StoreKeyError, StoreVersionError
 from loomgraph.graph.signature import EMPTY
 from loomgraph.graph.state import StateSpec
 from loomgraph.store.codec import Codec, Rows
-from loomgraph.store.protocol import RunHeader, StoredEvent
+from loomgraph.store.protocol import SEALED, RunHeader, StoredEvent
 
 __all__ = ["KINDS", "LogFormat", "Prepared", "check_version", "read_event"]
 
@@ -201,7 +201,10 @@ class LogFormat:
 
 
 def check_version(header: RunHeader) -> None:
-    """Raise StoreVersionError for a log that a newer loomgraph wrote, before anything in it is read."""
+    """Refuse a log that cannot be read, before anything in it is: StoreVersionError, StoreKeyError."""
+    if header.metadata.startswith(SEALED):
+        remedy = "Open the store with it: open_store(..., encrypt=key)."
+        raise StoreKeyError(f"run '{header.run_id}'", "it is encrypted, and the store was opened without a key", remedy)
     if header.version > events.VERSION:
         raise StoreVersionError(f"the log of run '{header.run_id}'", header.version, events.VERSION)
 

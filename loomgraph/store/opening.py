@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from loomgraph.errors import StoreAddressError
+from loomgraph.store.keys import Key
 from loomgraph.store.protocol import Store
 
 __all__ = ["open_store", "opened"]
@@ -14,12 +15,22 @@ __all__ = ["open_store", "opened"]
 _FORMS = {"memory": "memory:", "sqlite": "sqlite:FILE", "postgresql": "postgresql://USER@HOST/DATABASE"}
 
 
-def open_store(store: Store | str) -> Store:
+def open_store(store: Store | str, *, encrypt: Key | bool = False) -> Store:
     """The store that a string names; a Store as it is.
 
     `sqlite:runs.db` and `sqlite:///abs/runs.db` are files, `postgresql://...` a server, `memory:` a new empty store.
-    Raises StoreAddressError for anything else.
+    With `encrypt` what runs are about is encrypted (see `loomgraph.store.encrypted.EncryptedStore`): a key, or True for
+    the one in the environment variable LOOMGRAPH_KEY. Raises StoreAddressError for a string that names no store, and
+    StoreKeyError for what is no key.
     """
+    if encrypt is False:
+        return _plain_store(store)
+    from loomgraph.store.encrypted import EncryptedStore
+
+    return EncryptedStore(store, None if encrypt is True else encrypt)
+
+
+def _plain_store(store: Store | str) -> Store:
     if not isinstance(store, str):
         return store
     scheme, colon, rest = store.partition(":")

@@ -16,6 +16,7 @@ __all__ = [
     "ANY",
     "FINISHED",
     "NOTHING",
+    "SEALED",
     "Batch",
     "HeaderChanges",
     "Lease",
@@ -137,6 +138,9 @@ class RunFilter:
     created_from: float | None = None
     created_before: float | None = None
 
+
+SEALED = '{"$encrypted":'
+"""How the metadata of a run begins that is encrypted: see `loomgraph.store.encrypted`."""
 
 NOTHING = Batch()
 ANY = RunFilter()

@@ -19,7 +19,7 @@ from loomgraph.errors import StoreCorruptError, StoreVersionError
 from loomgraph.events import VERSION as LOG_VERSION
 from loomgraph.store.protocol import Batch, Lease, Message, RunHeader, StoredEvent, StoredValue
 
-__all__ = ["VERSION", "export_run", "import_run"]
+__all__ = ["VERSION", "export_run", "import_run", "parse_run", "record_run"]
 
 VERSION = 1
 
@@ -66,9 +66,19 @@ async def import_run(store: _Writable, data: bytes | Iterable[bytes] | AsyncIter
     Raises RunExistsError, StoreVersionError for a file or a log of a newer version, and StoreCorruptError for a file
     that is not whole.
     """
+    return await record_run(store, *await parse_run(data))
+
+
+async def parse_run(data: bytes | Iterable[bytes] | AsyncIterable[bytes]) -> tuple[RunHeader, Batch]:
+    """What such a file holds. Raises StoreVersionError and StoreCorruptError."""
     header, batch = _parse(await _whole(data))
     if header.version > LOG_VERSION:
         raise StoreVersionError(f"the log of run '{header.run_id}'", header.version, LOG_VERSION)
+    return header, batch
+
+
+async def record_run(store: _Writable, header: RunHeader, batch: Batch) -> RunHeader:
+    """Record a whole run in one write, and give it up at once. Raises RunExistsError."""
     lease = await store.create(header, batch, owner="import", ttl=60.0)
     await store.release(lease)
     return await store.load(header.run_id)

@@ -55,3 +55,15 @@ async def test_a_store_in_a_postgresql_database_keeps_what_it_promises(check: Ch
         return PostgresStore(postgres_address, schema=storage, clock=clock)
 
     await run_check(check, make)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=_name)
+@pytest.mark.anyio
+async def test_an_encrypted_store_keeps_what_the_store_in_it_promises(check: Check, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="cryptography is not installed")
+    from loomgraph.store.encrypted import EncryptedStore
+
+    def make(storage: str, clock: Callable[[], float]) -> Store:
+        return EncryptedStore(SQLiteStore(tmp_path / f"{storage}.db", clock=clock), bytes(32))
+
+    await run_check(check, make)
