@@ -80,7 +80,7 @@ class Journal:
         return True
 
     async def commit(self) -> None:
-        """Make what was recorded so far durable. Here, in memory, there is nothing to do."""
+        """Make what was recorded so far durable, whoever is cancelled meanwhile. In memory there is nothing to do."""
 
     def close(self) -> None:
         """No more will come."""

@@ -103,7 +103,8 @@ class Scheduler:
     async def recorded(self) -> None:
         """Return once what node code recorded is durable; if it cannot be, the run ends, whatever the node does."""
         try:
-            await self.journal.commit()
+            if self.ready or not self.journal.commit_now():
+                await self.journal.commit()
         except BaseException:
             if self.journal.broken is not None and self.group is not None:
                 self.group.cancel_scope.cancel()
@@ -287,8 +288,7 @@ class Scheduler:
     async def _committed(self) -> None:
         """Nothing is acted on before the event that says so is durable. Others may work while this waits."""
         self.blocked()
-        with anyio.CancelScope(shield=True):
-            await self.journal.commit()
+        await self.journal.commit()
 
     def blocked(self) -> None:
         """The caller is about to suspend: somebody else takes the rest."""

@@ -47,7 +47,8 @@ class DurableJournal(Journal):
         self.lease: Lease | None = None
         self._written = 0
         self.values: Mapping[bytes, bytes] = {}
-        self._writing: anyio.Event | None = None
+        self._writing = False
+        self._rested: anyio.Event | None = None
         self._append_now = prompt_append(store)
         # encoded for a write that was put off; an entry is encoded once
         self._unsent: Batch | None = None
@@ -73,7 +74,7 @@ class DurableJournal(Journal):
             raise self.broken
         if self.durability == "exit" or self._written >= len(self.entries):
             return True
-        if self._writing is not None or self._append_now is None:
+        if self._writing or self._append_now is None:
             return False
         assert self.lease is not None
         try:
@@ -89,7 +90,7 @@ class DurableJournal(Journal):
         return True
 
     async def commit(self) -> None:
-        if self.durability == "exit" or (self.durability == "batch" and self._writing is not None):
+        if self.durability == "exit" or (self.durability == "batch" and self._writing):
             return
         await self.flush()
 
@@ -99,21 +100,31 @@ class DurableJournal(Journal):
         Raises what the store raises, now and whenever it is asked again.
         """
         target = len(self.entries)
-        while self._written < target or status is not None:
-            if self.broken is not None:
-                raise self.broken
-            if self._writing is not None:
-                await self._writing.wait()
-                continue
-            self._writing = anyio.Event()
-            try:
-                # an entry is encoded once, so a write that has begun is seen through
-                with anyio.CancelScope(shield=True):
+        if self._written >= target and status is None:
+            return
+        # an entry is encoded once, so a write that has begun is seen through, and waited for
+        with anyio.CancelScope(shield=True):
+            while self._written < target or status is not None:
+                if self.broken is not None:
+                    raise self.broken
+                if self._writing:
+                    await self._rest()
+                    continue
+                self._writing = True
+                try:
                     await self._write(status)
-                status = None
-            finally:
-                self._writing.set()
-                self._writing = None
+                    status = None
+                finally:
+                    self._writing = False
+                    if self._rested is not None:
+                        self._rested.set()
+                        self._rested = None
+
+    async def _rest(self) -> None:
+        """Return when the write that is under way has ended."""
+        if self._rested is None:
+            self._rested = anyio.Event()
+        await self._rested.wait()
 
     def batch(self, status: RunStatus | None = None) -> tuple[int, Batch]:
         """What is to be written now: up to which entry, and the batch."""

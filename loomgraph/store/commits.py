@@ -148,6 +148,12 @@ class Writer:
             return job.outcome()
         group = _Group(loop)
         group.jobs.append(job)
+        if self._inline is None and self._alone:
+            # on its way to the thread at once; whoever writes meanwhile shares the transaction after it
+            self._alone -= 1
+            self._enqueue(group)
+            await group.waiting().wait()
+            return job.outcome()
         self._open.group = group
         try:
             await checkpoint()
