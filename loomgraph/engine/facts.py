@@ -7,6 +7,7 @@ from typing import Any
 
 from loomgraph import events
 from loomgraph.engine.activation import Activation, Named
+from loomgraph.engine.later import Later
 from loomgraph.events import Event, escape, node_path
 
 __all__ = ["FIELDS", "Entry", "Shadow", "event_of", "key_of"]
@@ -89,6 +90,9 @@ def event_of(run_id: str, seq: int, entry: Entry) -> Event:
     """The public event of a log entry."""
     time, kind, subject, values = entry
     fields: dict[str, Any] = dict(zip(FIELDS[kind], values, strict=True))
+    for name in ("input", "output"):
+        if type(fields.get(name)) is Later:
+            fields[name] = fields[name].value()
     if isinstance(fields.get("input"), Named):
         fields["input"] = dict(fields["input"])
     if isinstance(subject, (Activation, Shadow)):

@@ -15,6 +15,7 @@ from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Stored
 from loomgraph.engine.facts import Shadow, key_of
+from loomgraph.engine.later import later, read, read_command, read_scope
 from loomgraph.engine.machine import Command, Fact, Machine
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import Failure, LogMismatchError, RecordedError
@@ -41,9 +42,9 @@ class Fold:
     """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
 
     `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded
-    updates into live ones, given the activation they belong to; a container's output is not recorded and not decoded,
-    for it follows from its parts. `plain` does it for what lies in a graph that node code ran with ctx.run, given the
-    key alone: its types are known again only when that code asks for it again.
+    updates into live ones (the output may be a Later), given the activation they belong to; a container's output is not
+    recorded and not decoded, for it follows from its parts. `plain` does it for what lies in a graph that node code ran
+    with ctx.run, given the key alone: its types are known again only when that code asks for it again.
     """
 
     def __init__(
@@ -105,8 +106,9 @@ class Fold:
         if self._owed.pop((kind, key), None) is None:
             self._owed.clear()
         named = named_scope(key, len(self._within))
-        subject: Any = Shadow(key)
+        subject: Any = None
         if named is not None:
+            subject = Shadow(key)
             self.named.setdefault(named, []).append(past)
             if kind is NodeSucceeded:
                 output, updates = self._plain(key, values[1], values[3])
@@ -120,7 +122,7 @@ class Fold:
             subject = activation = self._find(key)
             activation.attempt = values[0]
             self.started.add(activation)
-            values = (values[0], activation.input)
+            values = (values[0], later(activation.input))
         elif kind is StepSucceeded:
             subject = self._find(key)
             subject.stepped(values[0], Stored(values[1]))
@@ -138,7 +140,9 @@ class Fold:
             self._failed(subject, values)
         elif key in self._index and kind is not NodeSkipped:
             subject = self._index[key]  # derived from the others, or about the process that wrote it
-        self._drain()
+        else:
+            subject = Shadow(key)
+        self._drain(kind, subject)
         self._owed.pop((kind, key), None)
         return kind, subject, values
 
@@ -148,7 +152,12 @@ class Fold:
             c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))
         ]
         self.machine.index = self.machine.foreseen = None
-        self.machine.facts.extend(self._owed.values())
+        if self.root is not None:
+            read_scope(self.root)
+        for command in left:
+            read_command(command)
+        owed = [(kind, subject, tuple(read(v) for v in values)) for kind, subject, values in self._owed.values()]
+        self.machine.facts.extend(owed)
         self.machine.commands.extend(left)
         return left
 
@@ -197,7 +206,7 @@ class Fold:
         if taken is None:  # all there are, for a node whose edges have no conditions
             taken = () if activation.owner is not None else activation.scope.plan.out_normal[activation.node]
         self.machine.succeeded(activation, value, taken, updates, cached)
-        return attempt, value, taken, updates, cached
+        return attempt, later(value), taken, updates, cached
 
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
         _, failure, taken = values
@@ -215,7 +224,8 @@ class Fold:
 
     # ------------------------------------------------------------------ commands
 
-    def _drain(self) -> None:
+    def _drain(self, kind: Any = None, subject: Any = None) -> None:
+        """Keep the commands, and what follows from the event of this kind about this subject."""
         commands = self.machine.commands
         while commands:
             command = commands.popleft()
@@ -223,7 +233,8 @@ class Fold:
                 self._values[command.activation] = command.value
             self._pending.append(command)
         for fact in self.machine.facts:
-            self._owed[fact[0], key_of(fact[1])] = fact
+            if fact[0] is not kind or fact[1] is not subject:
+                self._owed[fact[0], key_of(fact[1])] = fact
         self.machine.facts.clear()
 
     def _open(self, command: Activation | Completed | Failed) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
 from loomgraph.engine.activation import Activation, Cancel, Causes, Completed, Ended, Failed, Trouble, failure_of
+from loomgraph.engine.later import read
 from loomgraph.engine.maps import MapRun
 from loomgraph.engine.scope import Scope
 from loomgraph.engine.state import View
@@ -137,6 +138,8 @@ class Machine:
     def start_map(self, activation: Activation) -> None:
         """Hand out a map's first items."""
         spec = activation.scope.plan.maps[activation.node]
+        if self.index is not None:
+            activation.input = read(activation.input)  # how many there are is needed now
         items = activation.input
         self.facts.append((NodeStarted, activation, (1, items)))
         ordered = _items(items)

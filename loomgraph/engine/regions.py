@@ -9,6 +9,7 @@ from loomgraph.compile.plan import RegionPlan
 from loomgraph.engine import early
 from loomgraph.engine.activation import Causes, failure_of
 from loomgraph.engine.binding import Refused, bind
+from loomgraph.engine.later import read
 from loomgraph.errors import ActivationError, ExitOvertakenError, Failure, LoopCapError, StateConflictError
 from loomgraph.events import IterationStarted, LoopCapReached, LoopEnded, activation_key
 
@@ -156,7 +157,7 @@ def _capped(scope: Scope, region: int) -> None:
         return
     nest, definition = scope.plan.nest, scope.plan.definition
     cycle = [scope.plan.names[node] for node in nest.cycle(nest.regions[region], definition)]
-    values = {scope.plan.names[scope.plan.src[e]]: value for e, value in sorted(back, key=itemgetter(0))}
+    values = {scope.plan.names[scope.plan.src[e]]: read(value) for e, value in sorted(back, key=itemgetter(0))}
     _fail(scope, region, LoopCapError(run_id=scope.machine.run_id, cycle=cycle, cap=plan.cap, values=values))
 
 

@@ -8,12 +8,11 @@ would be wrong.
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import from_json, to_json, to_jsonable_python
 
 from loomgraph import events
 from loomgraph.compile.blueprint import blueprint_of
@@ -57,6 +56,7 @@ _CODES = {kind: code for code, kind in KINDS.items()}
 
 _shapes: weakref.WeakKeyDictionary[CompiledGraph, tuple[Any, Rows]] = weakref.WeakKeyDictionary()
 _NOTHING: list[Any] = []
+_FIRST = (1, None)
 _UNPREPARED: tuple[Any, list[Any]] = (None, _NOTHING)
 
 Prepared = tuple[Any, list[list[Any]]]
@@ -180,7 +180,7 @@ class LogFormat:
 
     def once(self, stored: StoredEvent) -> bool:
         """Whether the NodeStarted says that the node has an effect that must not happen twice."""
-        return bool(stored.body) and len(body := json.loads(stored.body)) > 1 and bool(body[1])
+        return bool(stored.body) and len(body := from_json(stored.body)) > 1 and bool(body[1])
 
     def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
         """The output that an event refers to."""
@@ -214,7 +214,9 @@ def read_event(stored: StoredEvent) -> Past:
     kind = KINDS.get(stored.kind)
     if kind is None:
         raise StoreVersionError(f"event {stored.seq} of kind '{stored.kind}'", events.VERSION + 1, events.VERSION)
-    body: list[Any] = json.loads(stored.body) if stored.body else []
+    if not stored.body and kind is events.NodeStarted:
+        return kind, stored.key, _FIRST
+    body: list[Any] = from_json(stored.body) if stored.body else []
     get = _Body(body)
     values: tuple[Any, ...]
     if kind is events.NodeStarted:

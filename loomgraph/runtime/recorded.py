@@ -16,6 +16,7 @@ from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
 from loomgraph.engine.fold import Fold, Past
+from loomgraph.engine.later import Later
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
@@ -126,13 +127,20 @@ class Recorded:
         return sorted(found)
 
     def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
-        value = self.log.value(activation, output, self.values)
-        return value, self.log.updates(activation, updates, self.values)
+        given = self.log.updates(activation, updates, self.values) if updates else ()
+        if self.log.codec.is_plain(activation.scope.plan.definition.nodes[activation.node].signature.output, output):
+            return output, given
+        return Later(self._output, activation, output), given
+
+    def _output(self, activation: Activation, ref: Any) -> Any:
+        return self.log.value(activation, ref, self.values)
 
     def _plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
-        where = f"'{key}'"
-        value = self.log.codec.load(Any, output, self.values, where)
-        return value, tuple((name, self.log.codec.load(Any, ref, self.values, where)) for name, ref, *_ in updates)
+        given = tuple((name, self._plain_value(key, ref)) for name, ref, *_ in updates)
+        return Later(self._plain_value, key, output), given
+
+    def _plain_value(self, key: str, ref: Any) -> Any:
+        return self.log.codec.load(Any, ref, self.values, f"'{key}'")
 
     def _reviver(self, machine: Machine, scheduler: Scheduler) -> Any:
         def revive(

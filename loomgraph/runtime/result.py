@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias
@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.facts import Entry, Shadow, event_of
+from loomgraph.engine.later import Later
 from loomgraph.errors import Failure
 from loomgraph.events import (
     AttemptFailed,
@@ -121,7 +122,8 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
             continue
         record.ended = time
         if kind is NodeSucceeded:
-            record.status, record.output, record.taken, record.cached = "succeeded", values[1], values[2], values[4]
+            record.status, record.output = "succeeded", _read(values[1])
+            record.taken, record.cached = values[2], values[4]
         elif kind is NodeFailed:
             record.status = "handled" if values[2] else "failed"
             record.failure, record.taken = values[1], values[2]
@@ -146,12 +148,36 @@ def _record(subject: Activation | Shadow, key: str) -> ActivationRecord:
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Named) else value
+    given = _read(value)
+    return dict(given) if isinstance(given, Named) else given
+
+
+def _read(value: Any) -> Any:
+    return value.value() if type(value) is Later else value
 
 
 def finished(entries: list[Entry]) -> Mapping[str, Any]:
     """The outputs of the activations that succeeded, by key."""
-    return {subject.key: values[1] for _, kind, subject, values in entries if kind is NodeSucceeded}
+    return _Outputs({subject.key: values[1] for _, kind, subject, values in entries if kind is NodeSucceeded})
+
+
+class _Outputs(Mapping[str, Any]):
+    """Outputs by key. What an earlier process recorded is read when somebody asks for it."""
+
+    def __init__(self, recorded: dict[str, Any]) -> None:
+        self._recorded = recorded
+
+    def __getitem__(self, key: str) -> Any:
+        return _read(self._recorded[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._recorded)
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class RunResult(Generic[OutT]):

@@ -38,10 +38,11 @@ def read_events(connection: Connection, number: int, start: int = 0, stop: int |
     first = base | max(start, 0) << EVENT
     end = (number + 1) << RUN if stop is None else base | max(stop, 0) << EVENT
     rows = connection.execute(
-        "SELECT id, time, kind, key, body FROM log WHERE id >= ? AND id < ? AND kind IS NOT NULL ORDER BY id",
+        f"SELECT (id & {EVENTS}) >> {EVENT}, time, kind, key, body FROM log"  # noqa: S608 - only constants
+        " WHERE id >= ? AND id < ? AND kind IS NOT NULL ORDER BY id",
         (first, end),
     )
-    return [StoredEvent((row[0] & EVENTS) >> EVENT, row[1], row[2], row[3], row[4]) for row in rows]
+    return list(map(StoredEvent._make, rows))
 
 
 def read_digests(connection: Connection, number: int, stop: int | None = None) -> list[bytes]:
