@@ -87,6 +87,13 @@ def _tool(graph: Any, **options: Any) -> Any:
     return graph_tool(graph, **options)
 
 
+def _architecture(name: str) -> Any:
+    from loomgraph.architectures import resolve_architecture
+
+    return resolve_architecture(name)
+
+
+offer("architecture", _architecture)
 offer("mermaid", _mermaid)
 offer("dot", _dot)
 offer("mimebundle", _mimebundle)

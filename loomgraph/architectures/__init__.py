@@ -1,4 +1,38 @@
-"""Agent architectures, one pattern a file, each a function that returns a Workflow. Planned.
+"""How agents work: one architecture a file, each giving a Workflow that the engine runs like any other.
 
-It will never run anything by other means than a graph, so that every promise of a run holds for them too.
+None of them runs anything by other means than a graph, so every promise of a run holds for them too. A package may
+offer more in the entry point group `loomgraph.architectures`: a callable that returns an architecture.
 """
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import entry_points
+
+from loomgraph.architectures.react import ReAct
+from loomgraph.errors import DefinitionError
+from loomgraph.nodes.agent import Architecture
+
+__all__ = ["ENTRY_POINTS", "ReAct", "architecture_names", "resolve_architecture"]
+
+ENTRY_POINTS = "loomgraph.architectures"
+
+_KNOWN = {"react": ReAct}
+
+
+def architecture_names() -> tuple[str, ...]:
+    """The names of the architectures that need nothing said, with those of installed packages."""
+    return tuple(sorted({*_KNOWN, *(point.name for point in entry_points(group=ENTRY_POINTS))}))
+
+
+def resolve_architecture(name: str) -> Architecture:
+    """The architecture of that name with its default settings. Raises DefinitionError, with names like it."""
+    known = _KNOWN.get(name)
+    if known is not None:
+        return known()
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        made: Architecture = point.load()()
+        return made
+    close = difflib.get_close_matches(name, architecture_names(), 1)
+    hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(architecture_names())}."
+    raise DefinitionError(f"there is no architecture '{name}'. {hint}")

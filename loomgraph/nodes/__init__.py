@@ -1,4 +1,4 @@
-"""KINDS of node beyond functions and graphs: model calls, agents, tool batches, people. Planned.
+"""KINDS of node beyond functions and graphs: model calls, tool batches, agents, people.
 
-A node kind is written against `loomgraph.runtime`; it will never know the engine or a store.
+A node kind is written against `loomgraph.runtime`; it knows neither the engine nor a store.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, 
     from loomgraph.runtime.result import RunResult
     from loomgraph.store.protocol import Store
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "refuse_running_loop"]
 
 # a graph whose input is None may be run without a value
 _NOTHING: Any = None
@@ -108,7 +108,7 @@ class Graph(Generic[InT, OutT]):
         self, value: InT = _NOTHING, *, store: Store | str | None = None, **options: Unpack[RunKeywords]
     ) -> RunResult[OutT]:
         """`run` for scripts, on an event loop of its own. Raises DefinitionError inside a running event loop."""
-        _refuse_running_loop()
+        refuse_running_loop()
         return anyio.run(partial(self.run, value, store=store, **options))
 
     def start(
@@ -206,7 +206,8 @@ class Graph(Generic[InT, OutT]):
         return f"<Graph {self.name!r}: {types}, {len(definition.nodes)} nodes, {len(definition.edges)} edges>"
 
 
-def _refuse_running_loop() -> None:
+def refuse_running_loop() -> None:
+    """Raise DefinitionError inside a running event loop, on which a synchronous run would deadlock."""
     import asyncio
 
     try:

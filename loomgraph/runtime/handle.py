@@ -52,6 +52,11 @@ class RunHandle(Generic[OutT]):
         """The activations so far."""
         return fold(self._run.journal.entries)
 
+    @property
+    def recorded(self) -> int:
+        """How many events were recorded so far."""
+        return len(self._run.journal.entries)
+
     def events(self, start: int = 0) -> Reader:
         """The run's events from the beginning (or from `start`), as they happen, until it ends.
 

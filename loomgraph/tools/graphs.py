@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from loomgraph.errors import DefinitionError, ToolInputError
 from loomgraph.graph.context import Context
-from loomgraph.graph.signature import describe_type
+from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.runtime.graph import Graph
 from loomgraph.tools.schema import json_schema_of
 from loomgraph.tools.tool import Tool, complaints
@@ -26,21 +26,27 @@ _STRANGE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def graph_tool(
-    graph: Graph[Any, Any], *, name: str | None = None, description: str | None = None, **options: Any
+    graph: Graph[Any, Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    input: Any = EMPTY,
+    **options: Any,
 ) -> Tool:
-    """A compiled graph as a tool. The other options are the fields of `Tool`.
+    """A compiled graph as a tool. `input` narrows what it is given to part of what the graph takes.
 
-    Where the graph takes a model, a dataclass or a typed dict, its fields are the tool's arguments; anything else is
-    one argument called `input`. The name is the graph's, with what a tool's name may not have made to '_'. Raises
-    DefinitionError for an input type that JSON cannot describe.
+    Where it takes a model, a dataclass or a typed dict, its fields are the tool's arguments; anything else is one
+    argument called `input`. The name is the graph's, with what a tool's name may not have made to '_'. The other
+    options are the fields of `Tool`. Raises DefinitionError for an input type that JSON cannot describe.
     """
     called = name or (_STRANGE.sub("_", graph.name).strip("_") or "workflow")[:64]
-    reads = TypeAdapter[Any](graph.input_type)
+    takes = graph.input_type if input is EMPTY else input
+    reads = TypeAdapter[Any](takes)
     try:
         schema = json_schema_of(reads)
     except Exception as error:
         raise DefinitionError(
-            f"graph '{graph.name}' takes {describe_type(graph.input_type)}, which JSON cannot describe, so it cannot "
+            f"graph '{graph.name}' takes {describe_type(takes)}, which JSON cannot describe, so it cannot "
             f"be a tool: {error}"
         ) from error
     whole = schema.get("type") == "object" and "properties" in schema

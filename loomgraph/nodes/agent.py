@@ -1,0 +1,279 @@
+"""An agent: instructions, a model, tools and an architecture, compiled to a graph like any other.
+
+It keeps nothing between runs: a conversation is in the log of its run, and a session goes on from the log of its
+latest run. Whatever a graph can do, an agent can: it is drawn, resumed, forked, and used as a node or a tool.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeAlias, Unpack, cast, runtime_checkable
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from pydantic_core import to_json
+from typing_extensions import TypeVar
+
+from loomgraph.errors import DefinitionError
+from loomgraph.events import Event
+from loomgraph.graph.signature import describe_type
+from loomgraph.models.messages import UserMessage, user
+from loomgraph.models.naming import resolve_model
+from loomgraph.models.protocol import Model
+from loomgraph.models.requests import Effort
+from loomgraph.nodes.conversation import Conversation
+from loomgraph.nodes.live import LISTENER, Heard
+from loomgraph.nodes.model_call import Instructions
+from loomgraph.runtime.graph import Graph, refuse_running_loop
+from loomgraph.runtime.handle import RunHandle
+from loomgraph.runtime.options import ResumeKeywords, RunKeywords
+from loomgraph.runtime.plugs import plug
+from loomgraph.runtime.result import RunResult
+from loomgraph.runtime.sessions import latest_run
+from loomgraph.runtime.workflow import Workflow
+from loomgraph.tools.batch import Around
+from loomgraph.tools.graphs import graph_tool
+from loomgraph.tools.tool import Tool, check_tools, tool
+
+_Item: TypeAlias = "tuple[int, Heard | Event]"
+"""What was heard or recorded, and how many events the log then had."""
+
+__all__ = ["Agent", "AgentEvent", "AgentRun", "Architecture"]
+
+InT = TypeVar("InT", default=str)
+OutT = TypeVar("OutT", default=str)
+
+AgentEvent: TypeAlias = Heard | Event
+"""What a stream of an agent's run has: pieces of answers as they come, and the events of its log."""
+
+
+@runtime_checkable
+class Architecture(Protocol):
+    """How an agent works: what gives it a workflow. `loomgraph.architectures` has them."""
+
+    @property
+    def name(self) -> str:
+        """Its name in kebab case."""
+        ...
+
+    def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
+        """The agent's graph, from its input (or a Conversation to go on with) to its output."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Agent(Generic[InT, OutT]):
+    """A model with instructions, tools and a way to work. Runs like a Graph, and stands wherever a node may stand.
+
+    `model` is a Model or a string such as "openai:gpt-5.2"; `instructions` are told first, as they are; `tools` are
+    tools, functions, workflows, graphs or other agents. `input` and `output` are types: an input that is not text is
+    shown to the model as JSON, or as what `prompt` makes of it; an output that is not text is asked for by its schema,
+    and an answer that does not fit goes back to the model `repairs` times. `architecture` is one of
+    `loomgraph.architectures`, or its name. `around` stands around every tool call. The rest goes into every request.
+
+    Every visit of an agent node begins a fresh conversation. Raises DefinitionError for what cannot be meant.
+    """
+
+    name: str
+    model: Model | str
+    instructions: Instructions = ""
+    tools: Sequence[Any] = ()
+    input: type[InT] | Any = str
+    output: type[OutT] | Any = str
+    prompt: Callable[[Any], str | UserMessage] | None = None
+    architecture: Architecture | str = "react"
+    repairs: int = 1
+    around: Around | None = None
+    description: str | None = None
+    effort: Effort | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if self.repairs < 0:
+            raise DefinitionError(f"agent '{self.name}': repairs={self.repairs} is below 0.")
+        made = [_tool_of(self.name, item) for item in self.tools]
+        check_tools(made)
+        object.__setattr__(self, "tools", tuple(made))
+        if isinstance(self.model, str):
+            object.__setattr__(self, "model", resolve_model(self.model))
+
+    # ------------------------------------------------------------------ as a graph
+
+    @cached_property
+    def graph(self) -> Graph[InT, OutT]:
+        """The agent's compiled graph, made when first asked for. Raises CompileError."""
+        way = self.architecture
+        if isinstance(way, str):
+            way = cast(Architecture, plug("architecture")(way))
+        return cast(Graph[InT, OutT], way.workflow(self).compile())
+
+    def __loomgraph_embed__(self) -> Any:
+        return self.graph.__loomgraph_embed__()
+
+    def opening(self, value: Any) -> Conversation:
+        """The conversation that begins with this input."""
+        if self.prompt is not None:
+            said = self.prompt(value)
+        else:
+            said = value if isinstance(value, (str, UserMessage)) else to_json(value, indent=2).decode()
+        return Conversation(messages=[said if isinstance(said, UserMessage) else user(said)])
+
+    @property
+    def request_settings(self) -> dict[str, Any]:
+        """What of a request this agent sets."""
+        given = {"effort": self.effort, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        return {name: value for name, value in given.items() if value is not None} | dict(self.settings)
+
+    def replace(self, **changes: Any) -> Agent[Any, Any]:
+        """The same agent with other settings."""
+        return dataclasses.replace(self, **changes)
+
+    def as_tool(self, *, name: str | None = None, description: str | None = None, **options: Any) -> Tool:
+        """The agent as a tool of another: its run is part of the caller's."""
+        said = description or self.description or f"Ask the agent '{self.name}'."
+        return graph_tool(self.graph, name=name, description=said, input=self.input, **options)
+
+    def to_mermaid(self, run: Any = None, **options: Any) -> str:
+        """The agent's graph as a Mermaid flowchart; with `run` its status is laid over it."""
+        return self.graph.to_mermaid(run, **options)
+
+    def to_dot(self, run: Any = None, **options: Any) -> str:
+        """The agent's graph in Graphviz' DOT language; with `run` its status is laid over it."""
+        return self.graph.to_dot(run, **options)
+
+    # ------------------------------------------------------------------ running
+
+    async def run(self, value: InT, *, store: Any = None, **options: Unpack[RunKeywords]) -> RunResult[OutT]:
+        """Run to the answer; options and errors are those of `Graph.run`.
+
+        With `session_id` and a store, the conversation of the latest run of that session that succeeded goes on.
+        """
+        return await self.graph.run(await self._start_of(value, store, options), store=store, **options)
+
+    def run_sync(self, value: InT, *, store: Any = None, **options: Unpack[RunKeywords]) -> RunResult[OutT]:
+        """`run` for scripts, on an event loop of its own. Raises DefinitionError inside a running event loop."""
+        refuse_running_loop()
+
+        async def go() -> RunResult[OutT]:
+            return await self.run(value, store=store, **options)
+
+        return anyio.run(go)
+
+    @asynccontextmanager
+    async def stream(
+        self, value: InT, *, store: Any = None, **options: Unpack[RunKeywords]
+    ) -> AsyncGenerator[AgentRun[OutT]]:
+        """Run and follow it: `async with agent.stream(...) as run:`, then `async for event in run:`.
+
+        Nothing is dropped: whoever is slow to read slows the run. Leaving the block early cancels it.
+        """
+        began = await self._start_of(value, store, options)
+        send, receive = anyio.create_memory_object_stream[_Item](64)
+
+        async def listen(heard: Heard) -> None:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
+                await send.send((run.recorded, heard))
+
+        token = LISTENER.set(listen)
+        try:
+            run = self.graph.start(began, store=store, **options)
+        finally:
+            LISTENER.reset(token)
+        async with run, anyio.create_task_group() as group:
+            group.start_soon(_forward, run, send)
+            with receive:
+                yield AgentRun(run, receive)
+            group.cancel_scope.cancel()
+
+    async def resume(self, run_id: str, *, store: Any, **options: Unpack[ResumeKeywords]) -> RunResult[OutT]:
+        """Go on with a run where its log ends; options and errors are those of `Graph.resume`."""
+        return await self.graph.resume(run_id, store=store, **options)
+
+    async def _start_of(self, value: Any, store: Any, options: Mapping[str, Any]) -> Any:
+        session = options.get("session_id")
+        if session is None or store is None:
+            return value
+        found = await latest_run(store, session_id=session, graph=self.name)
+        if found is None:
+            return value
+        before = await self.graph.replay(found, store=store)
+        return _last_conversation(self.name, before).plus(*self.opening(value).messages)
+
+
+class AgentRun(Generic[OutT]):
+    """A run that is followed: an asynchronous iterator over `AgentEvent`s, in the order they happened here."""
+
+    def __init__(self, run: RunHandle[OutT], items: MemoryObjectReceiveStream[_Item]) -> None:
+        self.handle = run
+        self._items = items
+        self._shown = 0
+        self._early: deque[tuple[int, Heard]] = deque()
+
+    def __aiter__(self) -> AgentRun[OutT]:
+        return self
+
+    async def __anext__(self) -> AgentEvent:
+        while True:
+            # what was heard comes after the events that were recorded before it, which arrive by another way
+            if self._early and self._early[0][0] <= self._shown:
+                return self._early.popleft()[1]
+            try:
+                after, item = await self._items.receive()
+            except anyio.EndOfStream:
+                if not self._early:
+                    raise StopAsyncIteration from None
+                return self._early.popleft()[1]
+            if not isinstance(item, Heard):
+                self._shown = after
+                return item
+            self._early.append((after, item))
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.handle.run_id
+
+    async def result(self) -> RunResult[OutT]:
+        """Wait for the end and return the result; raises what a failed or cancelled run raises."""
+        async for _ in self:  # what nobody reads must not hold the run back
+            pass
+        return await self.handle.result()
+
+
+async def _forward(run: RunHandle[Any], send: MemoryObjectSendStream[_Item]) -> None:
+    async with send:
+        async for event in run.events():
+            await send.send((event.seq + 1, event))
+
+
+def _last_conversation(name: str, before: RunResult[Any]) -> Conversation:
+    for record in reversed(before.activations):
+        found = getattr(record.output, "conversation", None)
+        if isinstance(found, Conversation):
+            return found
+    raise DefinitionError(
+        f"the latest run of agent '{name}' in this session, '{before.run_id}', has no conversation to go on with; its "
+        f"architecture keeps none. Leave session_id= out."
+    )
+
+
+def _tool_of(agent: str, item: Any) -> Tool:
+    if isinstance(item, Tool):
+        return item
+    if isinstance(item, (Agent, Workflow, Graph)):
+        made: Tool = item.as_tool()
+        return made
+    if callable(item):
+        fn: Callable[..., Any] = item
+        return tool(fn)
+    raise DefinitionError(
+        f"agent '{agent}' cannot use {describe_type(type(item))} {item!r:.80} as a tool; give a function, a Tool, a "
+        f"Graph or an Agent."
+    )
