@@ -71,8 +71,10 @@ def inside(drawn: Diagram, cluster: str) -> set[str]:
 
 
 def plain(text: str) -> str:
-    """Text without the room around its lines: labels have some, so that lines do not touch them."""
-    return "\n".join(line.strip() for line in text.split("\n")).strip("\n").replace("\xa0", " ")
+    """Text without the room around its lines (labels have some, so that lines do not touch them) and empty lines."""
+    # Graphviz leaves room for an empty line and writes nothing there
+    lines = (line.strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line).replace("\xa0", " ")
 
 
 def hostile() -> Diagram:
