@@ -16,15 +16,20 @@ from loomgraph.runtime.plugs import offer
 from loomgraph.runtime.workflow import Workflow
 
 if TYPE_CHECKING:  # loaded when first asked for: they bring the engine with them
+    from loomgraph.graph.budget import Budget
+    from loomgraph.nodes.agent import Agent
     from loomgraph.runtime.handle import RunHandle
     from loomgraph.runtime.result import ActivationRecord, RunResult
     from loomgraph.store.types import register
+    from loomgraph.tools.tool import Tool, tool
 
 __all__ = [
     "END",
     "OTHERWISE",
     "START",
     "ActivationRecord",
+    "Agent",
+    "Budget",
     "Cache",
     "CompileError",
     "Context",
@@ -39,18 +44,24 @@ __all__ = [
     "RunError",
     "RunHandle",
     "RunResult",
+    "Tool",
     "Workflow",
     "__version__",
     "register",
+    "tool",
 ]
 
 __version__ = "0.1.0"
 
 _LATE = {
     "ActivationRecord": "loomgraph.runtime.result",
+    "Agent": "loomgraph.nodes.agent",
+    "Budget": "loomgraph.graph.budget",
     "RunHandle": "loomgraph.runtime.handle",
     "RunResult": "loomgraph.runtime.result",
+    "Tool": "loomgraph.tools.tool",
     "register": "loomgraph.store.types",
+    "tool": "loomgraph.tools.tool",
 }
 
 

@@ -22,9 +22,10 @@ HEAVY = {
 }
 PUBLIC = [
     *("END", "OTHERWISE", "START"),
-    *("ActivationRecord", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph", "Limit", "LoomgraphError"),
-    *("NodeFailedError", "Quorum", "Retry", "RunError", "RunHandle", "RunResult", "Workflow"),
-    *("__version__", "register"),
+    *("ActivationRecord", "Agent", "Budget", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph"),
+    *("Limit", "LoomgraphError", "NodeFailedError", "Quorum", "Retry", "RunError", "RunHandle", "RunResult", "Tool"),
+    "Workflow",
+    *("__version__", "register", "tool"),
 ]
 
 
