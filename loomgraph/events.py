@@ -168,13 +168,13 @@ class RunCancelled(_Event):
 class RunSuspended(_Event):
     """Nothing of the run can go on before somebody outside does something; its process lets go of it.
 
-    `questions` are the ids of those that are open, `signals` are (activation key, signal name), and `interrupts` are
-    ("before" or "after", activation key) of where the run was told to stop, and where a resume passes.
+    `questions` and `signals` are how many of them it waits for; which ones, the events before this one say.
+    `interrupts` are ("before" or "after", activation key) of where it was told to stop, and where a resume passes.
     """
 
     kind: Literal["RunSuspended"] = "RunSuspended"
-    questions: tuple[str, ...] = ()
-    signals: tuple[tuple[str, str], ...] = ()
+    questions: int = 0
+    signals: int = 0
     interrupts: tuple[tuple[str, str], ...] = ()
 
 

@@ -12,7 +12,9 @@ from functools import cached_property
 from loomgraph.compile.nest import Nest
 from loomgraph.compile.plan import Plan, make_plan
 from loomgraph.errors import CompileError, Finding
-from loomgraph.graph.definition import Definition
+from loomgraph.events import escape
+from loomgraph.graph.definition import Definition, FunctionBody
+from loomgraph.graph.signature import EMPTY, answer_type
 
 __all__ = ["CompiledGraph", "check_definition", "compile_definition"]
 
@@ -39,6 +41,18 @@ class CompiledGraph:
         from loomgraph.compile.fingerprint import node_fingerprint
 
         return {node.name: node_fingerprint(node) for node in self.definition.nodes}
+
+    @cached_property
+    def asks(self) -> tuple[str, ...]:
+        """The paths of the nodes that are made to ask people, those of nested graphs included."""
+        found: list[str] = []
+        for node in self.definition.nodes:
+            name = escape(node.name)
+            if isinstance(node.body, FunctionBody):
+                found += [name] if answer_type(node.body.fn) is not EMPTY else []
+            elif isinstance(node.body.graph, CompiledGraph):
+                found += [f"{name}/{inner}" for inner in node.body.graph.asks]
+        return tuple(found)
 
 
 def compile_definition(definition: Definition) -> CompiledGraph:

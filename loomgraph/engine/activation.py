@@ -12,7 +12,19 @@ if TYPE_CHECKING:  # an activation points to its scope, and a scope keeps its ac
     from loomgraph.engine.scope import Scope
     from loomgraph.engine.state import View
 
-__all__ = ["Activation", "Cancel", "Causes", "Completed", "Ended", "Failed", "Named", "Stored", "Trouble", "failure_of"]
+__all__ = [
+    "Activation",
+    "Cancel",
+    "Causes",
+    "Completed",
+    "Ended",
+    "Failed",
+    "Named",
+    "Stored",
+    "Trouble",
+    "failure_of",
+    "signal_step",
+]
 
 Trouble = tuple[Failure, BaseException]
 """A failure and the live exception behind it."""
@@ -20,6 +32,11 @@ Trouble = tuple[Failure, BaseException]
 
 # shared by all activations without steps; whoever has one gets a dict of its own
 _NO_STEPS: dict[str, Any] = {}
+
+
+def signal_step(signal: str, number: int) -> str:
+    """The step under which an activation keeps what its n-th wait for a signal got."""
+    return f"signal:{signal}@{number}"
 
 
 class Stored:
@@ -96,6 +113,13 @@ class Activation:
         if self.steps is _NO_STEPS:
             self.steps = {}
         self.steps[key] = value
+
+    def next_signal(self, signal: str) -> str:
+        """The step under which the next signal of this name is kept; the n-th wait for it gets the n-th."""
+        number = 1
+        while signal_step(signal, number) in self.steps:
+            number += 1
+        return signal_step(signal, number)
 
     @property
     def tries(self) -> int:

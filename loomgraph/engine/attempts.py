@@ -18,8 +18,9 @@ from pydantic_core import PydanticSerializationError, to_json
 from loomgraph.engine.activation import Activation, failure_of
 from loomgraph.engine.program import Program, programs
 from loomgraph.engine.routing import choose
+from loomgraph.engine.waits import Paused
 from loomgraph.engine.watch import watched
-from loomgraph.errors import CacheKeyError, NodeTimeoutError, StrayCancellationError
+from loomgraph.errors import CacheKeyError, NodeTimeoutError, QuestionError, StrayCancellationError
 from loomgraph.events import AttemptFailed, NodeStarted
 from loomgraph.graph.ownership import own
 
@@ -72,6 +73,10 @@ class Attempts:
                     wait = self._failed(activation, program, unwrapped(error))
                 except asyncio.CancelledError as error:
                     wait = self._failed(activation, program, _stray(activation, error))
+                except (Paused, BaseExceptionGroup):
+                    if scheduler.waits is None or not scheduler.waits.pauses(activation):
+                        raise
+                    return
                 else:
                     self._report(activation, program, value, context, cached)
                     return
@@ -89,10 +94,18 @@ class Attempts:
             scheduler.slots.give(activation)
             if activation.held:
                 scheduler.leave(activation)
+            if scheduler.waits is not None:
+                scheduler.waits.park(activation)
+
+    def give(self, activation: Activation, value: Any) -> None:
+        """Report an output that somebody else gave for an activation, as if its node had."""
+        self._report(activation, programs(activation.scope.plan)[activation.node], value, None, cached=False)
 
     def _report(self, activation: Activation, program: Program, value: Any, context: Any, cached: bool) -> None:
         """Check the output, choose the edges, tell the machine. Refusals fail the activation without retry."""
         scheduler = self._scheduler
+        if scheduler.waits is not None and scheduler.waits.pauses(activation):
+            return
         detail = program.check(value)
         error: Any = None if detail is None else program.refusal(activation.path, value, detail)
         taken: tuple[int, ...] = ()
@@ -107,6 +120,10 @@ class Attempts:
                     taken = choose(activation.scope.plan, activation.node, value)
             except Exception as refused:
                 error = refused
+        if scheduler.waits is not None:
+            scheduler.waits.over(activation, "its node ended without it")
+            if error is None and scheduler.waits.hold(activation, value, taken, updates, cached):
+                return
         if error is None:
             scheduler.machine.succeeded(activation, value, taken, updates, cached)
         else:
@@ -116,9 +133,13 @@ class Attempts:
     def _failed(self, activation: Activation, program: Program, error: BaseException) -> float | None:
         """Record a failed attempt; seconds to wait for the next one, None if it was the last."""
         scheduler = self._scheduler
-        retry = program.retry
+        if scheduler.waits is not None and scheduler.waits.pauses(activation):
+            return None
+        retry = program.retry if not isinstance(error, QuestionError) else None
         last = retry is None or activation.tries >= retry.attempts or activation.dead or activation.cancelling
         if retry is None or last or not retry.wants(error):
+            if scheduler.waits is not None:
+                scheduler.waits.over(activation, "its node failed")
             scheduler.refuse(activation, error)
             scheduler.absorb()
             return None

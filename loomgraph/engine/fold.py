@@ -24,15 +24,23 @@ from loomgraph.events import (
     IterationStarted,
     LoopCapReached,
     NodeFailed,
+    NodeHeld,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionWithdrawn,
     ScopeStarted,
+    SignalAwaited,
+    SignalReceived,
     StepSucceeded,
 )
 from loomgraph.graph.state import Updates
 
 __all__ = ["Fold", "Past", "named_scope"]
+
+_WAITING = frozenset({QuestionAsked, QuestionAnswered, SignalAwaited, SignalReceived, NodeHeld})
 
 Past = tuple[Any, str, tuple[Any, ...]]
 """(event class, key, the event's own fields in the order of `facts.FIELDS`): one entry of a log, as read."""
@@ -62,6 +70,10 @@ class Fold:
         # attempts that began and of which the log does not say how they ended
         self.started: set[Activation] = set()
         self.named: dict[str, list[Past]] = {}
+        # what finished where the run was told to stop after it: (value, edges taken, updates, cached)
+        self.held: dict[Activation, tuple[Any, ...]] = {}
+        # by activation, the question that was answered last, unless it has started since
+        self.answered: dict[Activation, str] = {}
         self._initial = initial
         self._decode = decode
         self._plain = plain
@@ -103,14 +115,14 @@ class Fold:
         Raises LogMismatchError if it names what this graph does not have.
         """
         kind, key, values = past
-        if self._owed.pop((kind, key), None) is None:
+        if self._owed.pop((kind, key), None) is None and kind is not QuestionWithdrawn:
             self._owed.clear()
         named = named_scope(key, len(self._within))
         subject: Any = None
         if named is not None:
             subject = Shadow(key)
             self.named.setdefault(named, []).append(past)
-            if kind is NodeSucceeded:
+            if kind is NodeSucceeded or kind is NodeHeld:
                 output, updates = self._plain(key, values[1], values[3])
                 values = (values[0], output, values[2] or (), updates, values[4])
             elif kind is ScopeStarted:
@@ -122,6 +134,7 @@ class Fold:
             subject = activation = self._find(key)
             activation.attempt = values[0]
             self.started.add(activation)
+            self.answered.pop(activation, None)
             values = (values[0], later(activation.input))
         elif kind is StepSucceeded:
             subject = self._find(key)
@@ -138,6 +151,9 @@ class Fold:
             subject = self._find(key)
             self.started.discard(subject)
             self._failed(subject, values)
+        elif kind in _WAITING:
+            subject = self._find(key)
+            values = self._waits(kind, subject, values)
         elif key in self._index and kind is not NodeSkipped:
             subject = self._index[key]  # derived from the others, or about the process that wrote it
         else:
@@ -145,6 +161,10 @@ class Fold:
         self._drain(kind, subject)
         self._owed.pop((kind, key), None)
         return kind, subject, values
+
+    def suspended(self) -> None:
+        """The run was suspended there: every attempt had ended, and no effect is in doubt."""
+        self.started.clear()
 
     def finish(self) -> list[Command]:
         """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
@@ -156,6 +176,7 @@ class Fold:
             read_scope(self.root)
         for command in left:
             read_command(command)
+        self.held = {activation: (read(value), *rest) for activation, (value, *rest) in self.held.items()}
         owed = [(kind, subject, tuple(read(v) for v in values)) for kind, subject, values in self._owed.values()]
         self.machine.facts.extend(owed)
         self.machine.commands.extend(left)
@@ -199,14 +220,37 @@ class Fold:
 
     def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
         attempt, output, taken, updates, cached = values
+        self.held.pop(activation, None)
         if activation in self._values:
             value, updates = self._values.pop(activation), ()
         else:
             value, updates = self._decode(activation, output, updates)
         if taken is None:  # all there are, for a node whose edges have no conditions
-            taken = () if activation.owner is not None else activation.scope.plan.out_normal[activation.node]
+            taken = self._all(activation)
         self.machine.succeeded(activation, value, taken, updates, cached)
         return attempt, later(value), taken, updates, cached
+
+    def _waits(self, kind: Any, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Questions, signals, stops: what node code will get when it starts again, and which attempts have ended."""
+        if kind is QuestionAnswered:
+            activation.stepped(f"ask:{values[0]}", Stored(values[1]))
+            self.answered[activation] = values[0]
+        elif kind is SignalReceived:
+            if values[3] is None:
+                activation.stepped(activation.next_signal(values[0]), Stored(values[2]))
+        else:
+            self.started.discard(activation)
+        if kind is NodeHeld:
+            attempt, output, taken, updates, cached = values
+            value, written = self._decode(activation, output, updates)
+            taken = self._all(activation) if taken is None else taken
+            self.held[activation] = (value, taken, written, cached)
+            return attempt, later(value), taken, written, cached
+        return values
+
+    def _all(self, activation: Activation) -> tuple[int, ...]:
+        """The edges of a node that takes all of them, which the log does not name."""
+        return () if activation.owner is not None else activation.scope.plan.out_normal[activation.node]
 
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
         _, failure, taken = values

@@ -71,6 +71,10 @@ class Journal:
     def prepare_scope(self, path: str, graph: Any, value: Any) -> None:
         """The same for a graph that node code is about to run on this value; `path` is the scope's."""
 
+    def prepared_input(self, path: str) -> Any:
+        """The input that was prepared for such a graph; equal inputs give equal answers."""
+        raise AssertionError(f"{path} is compared in a journal in memory")
+
     def recall(self, tp: Any, ref: Any, where: str) -> Any:
         """A value that an old entry refers to, as this type. A journal in memory has no old entries."""
         raise AssertionError(f"{where} is recalled from a journal in memory")

@@ -27,6 +27,7 @@ from loomgraph.engine.machine import Machine
 from loomgraph.engine.program import programs
 from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
+from loomgraph.engine.waits import Waits
 from loomgraph.errors import ActivationLimitError
 from loomgraph.events import AttemptFailed, NodeStarted, ScopeEnded
 
@@ -69,6 +70,12 @@ class Scheduler:
         # graphs that ctx.run had begun when the log was written: they go on when node code asks for them again
         self.dormant: dict[str, list[Past]] = {}
         self.revive: Callable[[Activation, str, CompiledGraph, Any, list[Past]], Scope | None] | None = None
+        # None for a run that waits for nobody
+        self.waits: Waits | None = None
+        # how many workers there are, which nodes wait for a graph of ctx.run, and how many calls they make besides
+        self.live = 0
+        self.inner: dict[Activation, int] = {}
+        self.doing: dict[Activation, int] = {}
         self._done: anyio.Event | None = None
         self._breath = 0
 
@@ -86,6 +93,8 @@ class Scheduler:
                 await self._work()
                 while not root.ended:
                     self._done = anyio.Event()
+                    if self.waits is not None and await self.waits.suspends():
+                        break
                     await self._done.wait()
                 # what is left was withdrawn: nobody waits for it
                 group.cancel_scope.cancel()
@@ -110,11 +119,18 @@ class Scheduler:
                 self.group.cancel_scope.cancel()
             raise
 
+    def look(self) -> None:
+        """Have `run` look whether the run is over, or to be suspended."""
+        if self._done is not None:
+            self._done.set()
+
     def stop(self, reason: str) -> None:
         """Cancel the run; what finishes anyway is kept."""
         if self.root is not None:
             self.machine.stop(self.root, reason)
             self.absorb()
+            if self.waits is not None:
+                self.waits.wake()
 
     # ------------------------------------------------------------------ turns
 
@@ -149,6 +165,8 @@ class Scheduler:
 
     def _completed(self, command: Completed) -> None:
         activation = command.activation
+        if self.waits is not None and self.waits.holds(activation, command):
+            return
         plan = activation.scope.plan
         self.leave(activation)
         try:
@@ -200,15 +218,17 @@ class Scheduler:
 
     def _ended(self, scope: Scope) -> None:
         if scope is self.root or scope.parent is None:
-            if self._done is not None:
-                self._done.set()
+            self.look()
             return
         failures = tuple(failure for failure, _ in scope.failures)
         self.machine.facts.append((ScopeEnded, scope, (scope.output, failures)))
         if scope.waiter is not None:
             scope.waiter.set()
+            self._goes_on(scope)
 
     def _cancel(self, activation: Activation) -> None:
+        if self.waits is not None and self.waits.cancel(activation):
+            return
         if activation.task is not None:
             activation.task.cancel()
         elif self.nodes.unpark(activation) and not activation.dead:
@@ -236,6 +256,8 @@ class Scheduler:
                     self._unparked(self.nodes.wake(activation, program.limit))
                 self.absorb()
                 continue
+            if self.waits is not None and self.waits.stops_before(activation):
+                continue
             if program.limit is not None and not activation.held and not self.nodes.take(activation, program.limit):
                 continue
             if program.fn is None:
@@ -255,6 +277,13 @@ class Scheduler:
 
     async def _work(self) -> None:
         self.spawning = False
+        self.live += 1
+        await self._drain()
+        self.live -= 1
+        if self.waits is not None:
+            self.waits.wake()
+
+    async def _drain(self) -> None:
         while True:
             activation: Activation | None = None
             with anyio.CancelScope() as scope:
@@ -281,9 +310,15 @@ class Scheduler:
                     if not self.ready or not self.slots.free:
                         return
                     continue  # held back by a reader
-            if scope.cancelled_caught and activation is not None:
-                self.machine.cancelled(activation)
-                self.absorb()
+            if scope.cancelled_caught and activation is not None and activation.task is scope:
+                self.cancelled(activation)
+
+    def cancelled(self, activation: Activation) -> None:
+        """An attempt has stopped because it was asked to."""
+        if self.waits is not None:
+            self.waits.over(activation, "the run is ending")
+        self.machine.cancelled(activation)
+        self.absorb()
 
     async def _committed(self) -> None:
         """Nothing is acted on before the event that says so is durable. Others may work while this waits."""
@@ -315,11 +350,13 @@ class Scheduler:
         self.absorb()
 
     async def _reenter(self, activation: Activation, wait: float) -> None:
+        self.live += 1
         with anyio.CancelScope() as scope:
             activation.task = scope
             if activation.cancelling or activation.dead:
                 scope.cancel()
             await anyio.sleep(wait)
+        self.live -= 1
         activation.task = None
         if scope.cancelled_caught:
             self.machine.cancelled(activation)
@@ -334,32 +371,54 @@ class Scheduler:
         path, _ = activation.scope.named_path(activation, key)
         if self.journal.durable:
             self.journal.prepare_scope(path, graph, value)
-        past = self.dormant.pop(path, None)
-        scope = None
-        if past is not None and self.revive is not None:
-            scope = self.revive(activation, key, graph, value, past)
-        if scope is None:
-            fields = self.initial(graph.plan, None)
-            taken = choose(graph.plan, -1, value)
-            scope = self.machine.enter_named(activation, key, graph.plan, graph.fingerprint, value, taken, fields)
-        scope.waiter = anyio.Event()
+        scope = self._scope(activation, key, graph, value, path)
+        ended = anyio.Event()
         if scope.ended:
-            scope.waiter.set()
+            ended.set()
+        else:
+            scope.waiter = ended
+            self.inner[activation] = self.inner.get(activation, 0) + 1
         self.slots.leave(activation)
         try:
             self.absorb()
             self.kick()
-            await scope.waiter.wait()
+            if self.waits is not None:
+                self.waits.wake()
+            await ended.wait()
             if self.journal.durable:
                 await self._committed()  # what came of it must not be acted on before a crash cannot undo it
         except BaseException:
-            if not scope.ended:
+            if scope.waiter is not None:
+                self._goes_on(scope)
+            if self.waits is not None and self.waits.pauses(activation):
+                self.waits.detached[path] = (graph.fingerprint, scope)
+            elif not scope.ended:
                 self.machine.abandon(scope, "the node that ran it was stopped")
                 self.absorb()
             self.slots.broken(activation)
             raise
         await self.slots.back(activation)
         return scope
+
+    def _goes_on(self, scope: Scope) -> None:
+        """The node that waits for this graph waits no more."""
+        activation, scope.waiter = scope.parent, None
+        assert activation is not None
+        self.inner[activation] -= 1
+        if not self.inner[activation]:
+            del self.inner[activation]
+
+    def _scope(self, activation: Activation, key: str, graph: CompiledGraph, value: Any, path: str) -> Scope:
+        """The graph that node code runs: the one it had begun when its attempt ended, the log's, or a new one."""
+        scope = None if self.waits is None else self.waits.left(path, graph)
+        past = self.dormant.pop(path, None)
+        if past is not None and self.revive is not None:
+            scope = self.revive(activation, key, graph, value, past)
+        if scope is not None:
+            return scope
+        fields = self.initial(graph.plan, None)
+        taken = choose(graph.plan, -1, value)
+        return self.machine.enter_named(activation, key, graph.plan, graph.fingerprint, value, taken, fields)
 
     async def outside(self, activation: Activation, wait: Callable[[], Any]) -> Any:
         """Await something that is not the node's own work without holding a slot."""

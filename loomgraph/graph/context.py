@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic
+from typing import Any, Generic, overload
 
 from typing_extensions import TypeVar
 
@@ -13,6 +13,7 @@ __all__ = ["Context", "DepsT", "StateT"]
 
 StateT = TypeVar("StateT", default=Any)
 DepsT = TypeVar("DepsT", default=Any)
+T = TypeVar("T")
 
 
 class Context(Generic[StateT, DepsT]):
@@ -142,6 +143,64 @@ class Context(Generic[StateT, DepsT]):
 
         The n-th sleep of an attempt is the n-th sleep of the next one.
         """
+        raise NotImplementedError
+
+    @overload
+    async def ask(self, question: Any, answer: type[T], *, key: str | None = None) -> T: ...
+
+    @overload
+    async def ask(self, question: Any, answer: Any, *, key: str | None = None) -> Any: ...
+
+    async def ask(self, question: Any, answer: Any, *, key: str | None = None) -> Any:
+        """Ask a person, and return their answer, which is of type `answer`.
+
+        `question` is a text, or anything that has a JSON form; `answer` any type that pydantic can describe. The
+        question is recorded before anybody sees it, and the attempt ends here: it holds no task and no slot, no
+        timeout runs, and whatever else the node was doing is stopped (a `ctx.step` that has begun is seen through).
+        Once there is an answer the node's code starts again from its beginning, with its durable steps kept, and this
+        call returns the answer, on this attempt and every later one. Nothing that the code does after catching what
+        ends it is taken for a result.
+
+        The question's id is this activation's key and, after the first one, `key` or how many were asked before it;
+        several questions that are asked at once, or under a condition, need a key each. Raises DefinitionError for a
+        key that was used before in this attempt, StorelessPauseError in a run without a store, QuestionChangedError
+        if another question was asked under that id. From a sync node use `ask_sync`.
+        """
+        raise NotImplementedError
+
+    @overload
+    def ask_sync(self, question: Any, answer: type[T], *, key: str | None = None) -> T: ...
+
+    @overload
+    def ask_sync(self, question: Any, answer: Any, *, key: str | None = None) -> Any: ...
+
+    def ask_sync(self, question: Any, answer: Any, *, key: str | None = None) -> Any:
+        """`ask`, for nodes that are plain functions in a worker thread."""
+        raise NotImplementedError
+
+    @overload
+    async def wait_for(self, signal: str, result: type[T]) -> T: ...
+
+    @overload
+    async def wait_for(self, signal: str, result: Any = Any) -> Any: ...
+
+    async def wait_for(self, signal: str, result: Any = Any) -> Any:
+        """Wait for a signal that somebody sends to the run under this name, and return its value, of type `result`.
+
+        A signal that was sent before is there already; each goes to one waiter, first sent to first waiting. Otherwise
+        the attempt ends here, as with `ask`. The n-th wait of an attempt for a name is the n-th of the next one. A
+        value of another type is refused, which the log says, and waiting goes on. Raises StorelessPauseError.
+        """
+        raise NotImplementedError
+
+    @overload
+    def wait_for_sync(self, signal: str, result: type[T]) -> T: ...
+
+    @overload
+    def wait_for_sync(self, signal: str, result: Any = Any) -> Any: ...
+
+    def wait_for_sync(self, signal: str, result: Any = Any) -> Any:
+        """`wait_for`, for nodes that are plain functions in a worker thread."""
         raise NotImplementedError
 
     @property

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from loomgraph.graph.context import Context
 
-__all__ = ["EMPTY", "Param", "Signature", "Style", "describe_type", "read_signature"]
+__all__ = ["EMPTY", "Param", "Signature", "Style", "answer_type", "describe_type", "read_signature"]
 
 EMPTY: Any = inspect.Parameter.empty
 Style = Literal["async", "sync", "graph"]
@@ -89,8 +89,12 @@ def _describe_argument(arg: Any) -> str:
 def read_signature(fn: Callable[..., Any], localns: Mapping[str, Any] | None = None) -> Signature:
     """Read a callable's signature; `localns` resolves annotations that name things local to the caller.
 
-    Never raises for a strange callable: what is wrong is in `.problems`.
+    A callable with a `__loomgraph_signature__` has said itself what it takes and gives. Never raises for a strange
+    callable: what is wrong is in `.problems`.
     """
+    own = getattr(fn, "__loomgraph_signature__", None)
+    if isinstance(own, Signature):
+        return own
     target = _unwrapped(fn)
     problems: list[str] = []
     style: Style = "sync"
@@ -121,6 +125,11 @@ def read_signature(fn: Callable[..., Any], localns: Mapping[str, Any] | None = N
             params.append(Param(name, annotation, parameter.default is EMPTY, keyword))
     output = fn if isinstance(fn, type) else hints.get("return", Any)
     return Signature(tuple(params), output, style, context, context_keyword, tuple(problems))
+
+
+def answer_type(fn: Callable[..., Any]) -> Any:
+    """The type of a person's answer, for a callable that is made to ask people; EMPTY for any other."""
+    return getattr(fn, "__loomgraph_answer__", EMPTY)
 
 
 def _unwrapped(fn: Callable[..., Any]) -> Any:

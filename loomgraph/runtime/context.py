@@ -14,28 +14,32 @@ from typing import Any
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+from anyio.lowlevel import checkpoint
 
 from loomgraph.compile.values import validator
-from loomgraph.engine.activation import Activation, Stored
+from loomgraph.engine.activation import Activation, Stored, signal_step
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.scheduler import Scheduler
-from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError
-from loomgraph.events import Emitted, Metered, StepSucceeded
+from loomgraph.engine.waits import Paused
+from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError, brief
+from loomgraph.events import Emitted, Metered, StepSucceeded, escape, question_id
 from loomgraph.graph.budget import UNLIMITED, Account
 from loomgraph.graph.context import Context
 from loomgraph.graph.ownership import own
 from loomgraph.graph.refs import Embeddable
 from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.graph.state import Updates
+from loomgraph.runtime.asking import Asking
 
 __all__ = ["RunContext", "RunSettings"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What a run was started with and its nodes may ask for."""
+    """What a run was started with and its nodes may ask for. `asking` raises StorelessPauseError, saying for what."""
 
     run_id: str
+    asking: Callable[[str], Asking]
     user_id: str | None = None
     session_id: str | None = None
     deps: Any = None
@@ -46,7 +50,17 @@ class RunSettings:
 class RunContext(Context[Any, Any]):
     """One attempt's view of its run."""
 
-    __slots__ = ("_activation", "_keys", "_naps", "_scheduler", "_settings", "_written")
+    __slots__ = (
+        "_activation",
+        "_counts",
+        "_keys",
+        "_paused",
+        "_quiet",
+        "_scheduler",
+        "_settings",
+        "_steps",
+        "_written",
+    )
 
     def __init__(self, settings: RunSettings, activation: Activation, scheduler: Scheduler) -> None:
         self._settings = settings
@@ -54,7 +68,12 @@ class RunContext(Context[Any, Any]):
         self._scheduler = scheduler
         self._written: list[tuple[str, Any]] = []
         self._keys: set[str] = set()
-        self._naps = 0
+        # how often this attempt has slept, asked without a key, and waited for each signal
+        self._counts: dict[str, int] = {}
+        # durable steps that are running now, and who waits for their end
+        self._steps = 0
+        self._quiet: anyio.Event | None = None
+        self._paused = False
 
     @property
     def run_id(self) -> str:
@@ -192,11 +211,30 @@ class RunContext(Context[Any, Any]):
             raise DefinitionError(f"node '{self.node}' took two steps with the key {key!r}; give each its own key.")
         self._keys.add(name)
         if name not in self._activation.steps:
-            await self._keep(name, await _called(fn, args, kwargs), tp)
+            await self._take(name, fn, args, kwargs, tp)
         return self._kept(name, tp)
 
     def step_sync(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
         return anyio.from_thread.run(functools.partial(self.step, key, fn, *args, result=result, **kwargs))
+
+    async def _take(self, name: str, fn: Callable[..., Any], args: Any, kwargs: Any, tp: Any) -> None:
+        """Take a step that was not taken before. A question asked meanwhile waits for its end."""
+        doing, activation = self._scheduler.doing, self._activation
+        doing[activation] = doing.get(activation, 0) + 1
+        self._steps += 1
+        try:
+            await self._keep(name, await _called(fn, args, kwargs), tp)
+        finally:
+            self._done()
+            self._steps -= 1
+            if not self._steps and self._quiet is not None:
+                self._quiet.set()
+
+    def _done(self) -> None:
+        doing, activation = self._scheduler.doing, self._activation
+        doing[activation] -= 1
+        if not doing[activation]:
+            del doing[activation]
 
     async def _keep(self, name: str, value: Any, tp: Any) -> None:
         """Record a step's value; returns once it is durable."""
@@ -219,12 +257,83 @@ class RunContext(Context[Any, Any]):
         return own(value)
 
     async def sleep(self, seconds: float) -> None:
-        self._naps += 1
-        name = f"sleep:{self._naps}"
+        name = f"sleep:{self._ordinal('sleep')}"
         if name not in self._activation.steps:
             await self._keep(name, self._scheduler.wall() + seconds, float)
         seconds = max(0.0, self._kept(name, float) - self._scheduler.wall())
-        await self._scheduler.outside(self._activation, lambda: anyio.sleep(seconds))
+        doing, activation = self._scheduler.doing, self._activation
+        doing[activation] = doing.get(activation, 0) + 1
+        try:
+            await self._scheduler.outside(activation, lambda: anyio.sleep(seconds))
+        finally:
+            self._done()
+
+    def _ordinal(self, what: str) -> int:
+        self._counts[what] = self._counts.get(what, 0) + 1
+        return self._counts[what]
+
+    # ------------------------------------------------------------------ waiting for somebody
+
+    async def ask(self, question: Any, answer: Any, *, key: str | None = None) -> Any:
+        return await self._ask(question, answer, key, threaded=False)
+
+    def ask_sync(self, question: Any, answer: Any, *, key: str | None = None) -> Any:
+        return anyio.from_thread.run(functools.partial(self._ask, question, answer, key, threaded=True))
+
+    async def _ask(self, question: Any, answer: Any, key: str | None, *, threaded: bool) -> Any:
+        asking = self._asking(f"node '{self.node}' asks {brief(question, 80)}")
+        id = question_id(self._activation.key, self._question_name(key))
+        while not await asking.asked(self._activation, id, question, answer):
+            await self._pause(asking, threaded)
+        return self._kept(f"ask:{id}", answer)
+
+    def _asking(self, what: str) -> Asking:
+        asking = self._settings.asking(what)
+        if self._paused and self._activation not in asking.pausing:
+            raise Paused(self._activation.key)  # code that outlived its attempt
+        return asking
+
+    def _question_name(self, key: str | None) -> str:
+        if key is None:
+            count = self._ordinal("ask")
+            return "" if count == 1 else str(count)
+        if not key or key.isdigit():
+            raise DefinitionError(
+                f"node '{self.node}' asks with key={key!r}, but numbers are for questions without a key; use a word."
+            )
+        if f"ask:{key}" in self._keys:
+            raise DefinitionError(f"node '{self.node}' asked twice with the key {key!r}; give each its own key.")
+        self._keys.add(f"ask:{key}")
+        return escape(key)
+
+    async def wait_for(self, signal: str, result: Any = Any) -> Any:
+        return await self._wait_for(signal, result, threaded=False)
+
+    def wait_for_sync(self, signal: str, result: Any = Any) -> Any:
+        return anyio.from_thread.run(functools.partial(self._wait_for, signal, result, threaded=True))
+
+    async def _wait_for(self, signal: str, result: Any, *, threaded: bool) -> Any:
+        asking = self._asking(f"node '{self.node}' waits for the signal '{signal}'")
+        number = self._ordinal(f"signal:{signal}")
+        while not await asking.signalled(self._activation, signal, number, result):
+            await self._pause(asking, threaded)
+        return self._kept(signal_step(signal, number), result)
+
+    async def _pause(self, asking: Asking, threaded: bool) -> None:
+        """End this attempt, whatever node code does about it; what it gives from here on is refused."""
+        self._paused = True
+        asking.pausing.add(self._activation)
+        await self._scheduler.recorded()
+        await checkpoint()  # what the node's other tasks are about to ask is asked too
+        while self._steps:
+            self._quiet = self._quiet or anyio.Event()
+            await self._quiet.wait()
+        if self._activation.task is not None:
+            self._activation.task.cancel()
+        if not threaded:
+            await checkpoint()
+        # where a cancellation does not reach: in worker threads, in tasks that the node lets run on its own
+        raise Paused(self._activation.key)
 
 
 def failure_error(run_id: str, troubles: list[Any], done: Mapping[str, Any]) -> RunError:

@@ -66,6 +66,9 @@ class DurableJournal(Journal):
     def prepare_scope(self, path: str, graph: Any, value: Any) -> None:
         self.log.prepare_scope(path, graph, value)
 
+    def prepared_input(self, path: str) -> Any:
+        return self.log.prepared_input(path)
+
     def recall(self, tp: Any, ref: Any, where: str) -> Any:
         return self.log.codec.load(Any if tp is EMPTY else tp, ref, self.values, where)
 

@@ -51,8 +51,16 @@ KINDS: Mapping[str, Any] = {
     "e": events.Emitted,
     "u": events.Metered,
     "p": events.StepSucceeded,
+    "R|": events.RunSuspended,
+    "h": events.NodeHeld,
+    "q": events.QuestionAsked,
+    "a": events.QuestionAnswered,
+    "w": events.QuestionWithdrawn,
+    "W": events.SignalAwaited,
+    "S": events.SignalReceived,
 }
 _CODES = {kind: code for code, kind in KINDS.items()}
+_WAITING = frozenset({events.QuestionAsked, events.QuestionAnswered, events.SignalAwaited, events.SignalReceived})
 
 _shapes: weakref.WeakKeyDictionary[CompiledGraph, tuple[Any, Rows]] = weakref.WeakKeyDictionary()
 _NOTHING: list[Any] = []
@@ -130,7 +138,7 @@ class LogFormat:
         if kind is events.NodeStarted:
             # said here, because nobody knows the graphs that ctx.run has begun until node code asks for them again
             return [_default(values[0], 1), _once(subject) or None]
-        if kind is events.NodeSucceeded:
+        if kind is events.NodeSucceeded or kind is events.NodeHeld:
             attempt, _, taken, _, cached = values
             output, updates = self._prepared.pop(subject, _UNPREPARED)
             return [output, self._taken(subject, taken), updates or None, _default(attempt, 1), cached or None]
@@ -154,6 +162,8 @@ class LogFormat:
             return []  # what END was given is in the log already
         if kind is events.ScopeEnded:
             return [None, _plain(values[1]) or None]
+        if kind in _WAITING:
+            return self._waiting(kind, subject, values)
         return [_plain(value) for value in values]
 
     def _shape(self, compiled: CompiledGraph) -> Any:
@@ -164,6 +174,19 @@ class LogFormat:
         ref, rows = found
         self.rows.update({digest: data for digest, data in rows.items() if digest not in self.codec.known})
         return ref
+
+    def _waiting(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> list[Any]:
+        """Questions, answers and signals; what is plain data already is encoded here."""
+        if kind is events.QuestionAsked:
+            id, question, expects, refused = values
+            return [id, *(self._dump(Any, item, f"question '{id}'") for item in (question, expects)), refused]
+        if kind is events.QuestionAnswered:
+            return [values[0], self._steps.pop((subject, f"ask:{values[0]}"), None), values[2]]
+        if kind is events.SignalAwaited:
+            return [values[0], self._dump(Any, values[1], f"signal '{values[0]}'")]
+        name, message, value, refused = values
+        ref = self._steps.pop((subject, f"message:{message}"), None) if refused is None else None
+        return [name, message, ref if refused is None else self._dump(Any, value, f"signal '{name}'"), refused]
 
     def _taken(self, activation: Activation, taken: tuple[int, ...]) -> list[int] | None:
         """The edges taken; nothing where the node takes all of them anyway."""
@@ -221,7 +244,7 @@ def read_event(stored: StoredEvent) -> Past:
     values: tuple[Any, ...]
     if kind is events.NodeStarted:
         values = (get(0, 1), None)
-    elif kind is events.NodeSucceeded:
+    elif kind is events.NodeSucceeded or kind is events.NodeHeld:
         values = (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)))
     elif kind is events.NodeFailed:
         values = (get(2, 1), Failure(*get(0)), tuple(get(1, [])))
@@ -239,6 +262,8 @@ def read_event(stored: StoredEvent) -> Past:
         values = (tuple(get(0, [])),)
     elif kind is events.NodeSkipped:
         values = ()
+    elif kind is events.RunSuspended:
+        values = (get(0, 0), get(1, 0), _pairs(get(2, [])))
     else:
         width = len(FIELDS.get(kind, ()))
         values = tuple(get(i) for i in range(max(width, len(body))))
@@ -270,6 +295,10 @@ def _default(value: Any, default: Any) -> Any:
 
 def _tuple(value: Any) -> tuple[int, ...] | None:
     return None if value is None else tuple(value)
+
+
+def _pairs(value: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((first, second) for first, second in value)
 
 
 def _trimmed(body: list[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, 
     from loomgraph.runtime.options import ResumeKeywords, RunKeywords
     from loomgraph.runtime.recorded import OnChange
     from loomgraph.runtime.result import RunResult
+    from loomgraph.runtime.waiting import Question
     from loomgraph.store.protocol import Store
 
 __all__ = ["Graph", "refuse_running_loop"]
@@ -94,8 +95,10 @@ class Graph(Generic[InT, OutT]):
         """Run to the end and return the result. The options are those of `RunKeywords`.
 
         With `store` (a Store, or a string such as "sqlite:runs.db") every step is recorded there before it is acted
-        on, and `resume` goes on with the run after a crash. Raises InputRefusedError before anything ran,
-        RunExistsError if the store has a run of that id, else the RunError that says why there is no result.
+        on, and `resume` goes on with the run after a crash. A run that waits for people is returned with the status
+        "suspended" and its questions, to be answered with `resume` or `answer`. Raises InputRefusedError before it
+        runs, RunExistsError if the store has a run of that id, StorelessPauseError if it is made to wait for somebody
+        and has no store, else the RunError that says why there is no result.
         """
         from loomgraph.runtime.options import RunOptions
         from loomgraph.runtime.run import Run
@@ -129,16 +132,19 @@ class Graph(Generic[InT, OutT]):
         run_id: str,
         *,
         store: Store | str,
+        answers: Mapping[str, Any] | None = None,
         on_change: OnChange = "strict",
         **options: Unpack[ResumeKeywords],
     ) -> RunResult[OutT]:
         """Go on with a run where its log ends, in this process, and return its result.
 
         Nothing that finished runs again; what was in flight, or had failed unhandled, gets a new attempt. A run that
-        succeeded is not run at all: its result is read from the log. Raises UnknownRunError, RunBusyError while
-        another process owns the run, GraphChangedError if the log does not fit this graph (`on_change="compatible"`
-        lets nodes that ran have other code), and what `run` raises.
+        succeeded is not run at all: its result is read from the log; neither is one that waits for answers or signals
+        and has got none. `answers` are those to some or all of its questions, by question id. Raises UnknownRunError,
+        RunBusyError while another process owns the run, GraphChangedError if the log does not fit this graph
+        (`on_change="compatible"` lets nodes that ran have other code), what `answer` raises, and what `run` raises.
         """
+        from loomgraph.runtime import questions
         from loomgraph.runtime.options import RunOptions
         from loomgraph.runtime.recorded import load
         from loomgraph.runtime.run import Run
@@ -148,7 +154,50 @@ class Graph(Generic[InT, OutT]):
             assert kept is not None
             recorded = await load(kept, run_id, self._compiled, on_change)
             run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), kept, recorded)
-            return await run.execute()
+            if answers:
+                await questions.answer(kept, run_id, answers, typed=self._answered_in)
+            result = await run.execute()
+            if result.status == "suspended":
+                questions.refuse_invalid(run_id, answers or {}, run.refused)
+            return result
+
+    async def answer(
+        self, run_id: str, answers: Mapping[str, Any], *, store: Store | str, by: str | None = None
+    ) -> None:
+        """Answer questions of a run, by question id; runs nothing, and works while another process runs it.
+
+        Answers are values of the type that was asked for, or their plain JSON data; all of them are sent or, if one is
+        refused, none. The same answer again is fine, so a caller that was killed can repeat itself. `by` is who
+        answered. The run has them once it is resumed, or within a second or so if it goes on somewhere at this moment.
+        Raises UnknownRunError, UnknownQuestionError, InvalidAnswerError, and QuestionClosedError for a question that
+        has an answer or was withdrawn.
+        """
+        from loomgraph.runtime import questions
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            await questions.answer(kept, run_id, answers, by=by, typed=self._answered_in)
+
+    async def signal(
+        self, run_id: str, name: str, value: Any = None, *, store: Store | str, id: str | None = None
+    ) -> None:
+        """Send a signal to a run, for the node that waits for it or will; runs nothing, as `answer`.
+
+        It is kept and delivered once. `id` names this sending: sent again under it, it is the same signal. Raises
+        UnknownRunError, and InvalidSignalError if nodes wait for it and the value is not what they take.
+        """
+        from loomgraph.runtime import questions
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            await questions.signal(kept, run_id, name, value, id=id)
+
+    def _answered_in(self, question: Question) -> Any:
+        from loomgraph.runtime.places import answered_in
+
+        return answered_in(self._compiled, question.node)
 
     # ------------------------------------------------------------------ reading
 

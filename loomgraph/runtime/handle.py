@@ -12,8 +12,10 @@ from typing_extensions import TypeVar
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Reader
 from loomgraph.errors import DefinitionError
+from loomgraph.runtime.asking import Asking
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
+from loomgraph.runtime.waiting import Question
 from loomgraph.store.protocol import Store
 
 __all__ = ["RunHandle"]
@@ -44,8 +46,13 @@ class RunHandle(Generic[OutT]):
 
     @property
     def status(self) -> RunStatus:
-        """ "running", "succeeded", "failed" or "cancelled"."""
+        """ "running", "suspended", "succeeded", "failed" or "cancelled"."""
         return self._run.status
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The open questions, in the order they were asked."""
+        return self._run.questions
 
     @property
     def activations(self) -> tuple[ActivationRecord, ...]:
@@ -64,6 +71,31 @@ class RunHandle(Generic[OutT]):
         leaves, or is closed.
         """
         return Reader(self._run.journal, start)
+
+    def answer(self, id: str, value: Any) -> None:
+        """Answer an open question. The answer is checked here and recorded as soon as the store has it.
+
+        Raises UnknownQuestionError, InvalidAnswerError, QuestionClosedError, and DefinitionError for a run that does
+        not go on in this process any more: `graph.resume(run_id, answers=...)` then.
+        """
+        asking = self._going("answer")
+        asking.send(asking.check(id, value))
+
+    def signal(self, name: str, value: Any = None, *, id: str | None = None) -> None:
+        """Send a signal to a node that waits for it, or will. `id` names this sending, see `Graph.signal`.
+
+        Raises InvalidSignalError, and DefinitionError for a run that does not go on in this process any more.
+        """
+        asking = self._going("signal")
+        asking.send(asking.check_signal(name, value, id))
+
+    def _going(self, what: str) -> Asking:
+        if self._group is None or self._run.status != "running":
+            raise DefinitionError(
+                f"run '{self.run_id}' does not go on here ({self.status}), so run.{what}(...) would reach nobody. "
+                f"Use graph.{what}({self.run_id!r}, ..., store=...) and graph.resume."
+            )
+        return self._run.asking(f"run.{what}(...) was called")
 
     def cancel(self, reason: str = "cancel() was called") -> None:
         """Ask the run to stop. `result()` then raises RunCancelledError."""

@@ -16,6 +16,7 @@ from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.errors import LogMismatchError
 from loomgraph.events import (
     Event,
+    NodeHeld,
     NodeSucceeded,
     RunStarted,
     ScopeEnded,
@@ -25,6 +26,7 @@ from loomgraph.events import (
 )
 from loomgraph.runtime.format import check_version, read_event
 from loomgraph.runtime.result import ActivationRecord, fold
+from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
@@ -85,7 +87,7 @@ class _Reader:
             _, graph, fingerprint, given, taken, _, state = (*values, None, None)[:7]
             first = self._load(given, "the run's input"), tuple(taken or ()), self._load(state, "the run's first state")
             values = (graph, fingerprint, *first)
-        elif kind is NodeSucceeded:
+        elif kind is NodeSucceeded or kind is NodeHeld:
             attempt, output, taken, updates, *rest = values
             written = tuple((name, self._load(ref, key)) for name, ref, *_ in updates)
             values = (attempt, self._load(output, key), self._all(key) if taken is None else taken, written, *rest)
@@ -93,7 +95,7 @@ class _Reader:
             values = (*values[:3], self._load(values[3], key))
         elif kind is StepSucceeded:
             values = (values[0], self._load(values[1], key))
-        return stored.time, kind, subject, values
+        return stored.time, kind, subject, plain_fields(self._codec, kind, values, self._values)
 
     def _all(self, key: str) -> tuple[int, ...]:
         """The edges of a node that takes all of them, for which the log names none; an item of a map has none."""

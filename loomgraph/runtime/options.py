@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -13,9 +13,12 @@ from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
 from loomgraph.store.codec import MAX_BYTES
 
-__all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions"]
+__all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions", "WhenAsked"]
 
-InDoubt: TypeAlias = Literal["fail", "rerun"]
+InDoubt: TypeAlias = Literal["fail", "rerun", "ask"]
+WhenAsked: TypeAlias = Literal["suspend", "wait"]
+"""suspend: once nothing can go on without an answer, the run lets go of this process. wait: it stays, and looks into
+its inbox once a second, or as often as the lease is renewed if that is sooner."""
 # how far a reader of run.events() may fall behind before the run waits for it, in events
 DEFAULT_LAG = 1024
 
@@ -28,10 +31,13 @@ class ResumeKeywords(TypedDict, total=False):
     `on_failure` override the workflow's; `lag` is how many events a reader may fall behind before the run waits for
     it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
     many seconds the run stays this process's without a sign of life; `in_doubt` is what a resume does about a node
-    with effect="once" that began and may or may not have had its effect: refuse ("fail") or run it again ("rerun");
-    `max_value_bytes` is how large one stored value may be, as JSON (64 MiB if left out);
-    `budget` is how much of what the run may use: of a Budget a resume counts what the run used before, an Account is
-    shared by whoever is given it.
+    with effect="once" that began and may or may not have had its effect: refuse ("fail"), run it again ("rerun"), or
+    ask a durable question ("ask"), answered "rerun" or {"output": ...}. `when_asked` is what the run does once nothing
+    can go on without an answer or a signal: "suspend" or "wait". `interrupt_before` and `interrupt_after` are names of
+    nodes (paths such as "review/draft" for nested ones) where the run is suspended before they start, or after they
+    finished and before anything follows from it; a resume passes them. `max_value_bytes` is how large one stored value
+    may be, as JSON (64 MiB if left out). `budget` is how much of what the run may use: of a Budget a resume counts what
+    the run used before, an Account is shared by whoever is given it.
     """
 
     limit: int | None
@@ -46,6 +52,9 @@ class ResumeKeywords(TypedDict, total=False):
     durability: Durability
     lease: float
     in_doubt: InDoubt
+    when_asked: WhenAsked
+    interrupt_before: Sequence[str]
+    interrupt_after: Sequence[str]
     max_value_bytes: int
     budget: Budget | Account | None
 
@@ -75,8 +84,16 @@ class RunOptions:
     durability: Durability = "sync"
     lease: float = DEFAULT_TTL
     in_doubt: InDoubt = "fail"
+    when_asked: WhenAsked = "suspend"
+    interrupt_before: Sequence[str] = ()
+    interrupt_after: Sequence[str] = ()
     max_value_bytes: int = MAX_BYTES
     budget: Budget | Account | None = None
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the run is told to stop anywhere."""
+        return bool(self.interrupt_before or self.interrupt_after)
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -87,8 +104,13 @@ class RunOptions:
             raise DefinitionError(f"run(max_activations={self.max_activations}) would start nothing; use at least 1.")
         if self.durability not in ("sync", "batch", "exit"):
             raise DefinitionError(f"run(durability={self.durability!r}) is unknown; use 'sync', 'batch' or 'exit'.")
-        if self.in_doubt not in ("fail", "rerun"):
-            raise DefinitionError(f"resume(in_doubt={self.in_doubt!r}) is unknown; use 'fail' or 'rerun'.")
+        if self.in_doubt not in ("fail", "rerun", "ask"):
+            raise DefinitionError(f"resume(in_doubt={self.in_doubt!r}) is unknown; use 'fail', 'rerun' or 'ask'.")
+        if self.when_asked not in ("suspend", "wait"):
+            raise DefinitionError(f"run(when_asked={self.when_asked!r}) is unknown; use 'suspend' or 'wait'.")
+        for word, names in (("interrupt_before", self.interrupt_before), ("interrupt_after", self.interrupt_after)):
+            if isinstance(names, str):
+                raise DefinitionError(f"run({word}={names!r}) is one name and should be a list: {word}=[{names!r}].")
         if self.max_value_bytes < 128:
             raise DefinitionError(f"run(max_value_bytes={self.max_value_bytes}) is too small; use at least 128.")
         if not self.lease > 0:

@@ -11,10 +11,13 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from loomgraph.errors import (
@@ -26,9 +29,10 @@ from loomgraph.errors import (
     QuestionClosedError,
     UnknownQuestionError,
 )
-from loomgraph.events import QuestionAnswered, QuestionAsked, SignalAwaited, SignalReceived
+from loomgraph.events import QuestionAsked, SignalAwaited
+from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import check_version, read_event
-from loomgraph.runtime.waiting import Question, WaitingFold
+from loomgraph.runtime.waiting import Question, WaitingFold, plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import FINISHED, Message, RunHeader, Store
 
@@ -37,26 +41,25 @@ __all__ = [
     "Question",
     "Signal",
     "answer",
+    "checked",
+    "message_id",
     "open_questions",
-    "plain_fields",
+    "outcome_schema",
     "plain_of",
+    "post_answer",
+    "post_signal",
+    "problem_in",
     "problem_of",
     "read_answer",
     "read_signal",
     "read_waiting",
+    "refuse_invalid",
     "refuse_unknown",
+    "schema_of",
     "signal",
+    "signalled",
     "type_problem",
 ]
-
-
-# which fields of an event are references to values
-_REFS: Mapping[Any, tuple[int, ...]] = {
-    QuestionAsked: (1, 2),
-    QuestionAnswered: (1,),
-    SignalAwaited: (1,),
-    SignalReceived: (2,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,17 @@ async def signal(store: Store, run_id: str, name: str, value: Any = None, *, id:
     """
     _, found = await read_waiting(store, run_id)
     plain = signalled(run_id, name, value, found)
-    await post_signal(store, run_id, f"signal:{uuid.uuid4().hex if id is None else id}", name, plain)
+    await post_signal(store, run_id, Signal(message_id(id), name, plain))
 
 
-async def post_signal(store: Store, run_id: str, message: str, name: str, plain: Any) -> None:
+async def post_signal(store: Store, run_id: str, post: Signal) -> None:
     """Put a signal into the run's inbox."""
-    await store.post(run_id, message, "signal", to_json({"signal": name, "value": plain}))
+    await store.post(run_id, post.message, "signal", to_json({"signal": post.signal, "value": post.value}))
+
+
+def message_id(id: str | None) -> str:
+    """The id a signal is sent under: the sender's, or a new one."""
+    return f"signal:{uuid.uuid4().hex if id is None else id}"
 
 
 async def read_waiting(store: Store, run_id: str) -> tuple[RunHeader, WaitingFold]:
@@ -167,15 +175,6 @@ async def read_waiting(store: Store, run_id: str) -> tuple[RunHeader, WaitingFol
     for stored, (kind, key, fields) in told:
         found.tell(stored.seq, stored.time, kind, key, plain_fields(codec, kind, fields, values))
     return header, found
-
-
-def plain_fields(codec: Codec, kind: Any, fields: tuple[Any, ...], values: Mapping[bytes, bytes]) -> tuple[Any, ...]:
-    """The fields of an event about questions or signals, with plain JSON data where the log has references."""
-    refs = _REFS.get(kind, ())
-    return tuple(
-        codec.load(Any, field, values, f"{kind.__name__} of '{fields[0]}'") if i in refs else field
-        for i, field in enumerate(fields)
-    )
 
 
 # ---------------------------------------------------------------------- messages
@@ -208,6 +207,13 @@ def refuse_unknown(run_id: str, id: str, found: WaitingFold) -> None:
         raise UnknownQuestionError(run_id, id, close, list(found.questions))
 
 
+def refuse_invalid(run_id: str, given: Mapping[str, Any], refused: Mapping[str, tuple[Any, str]]) -> None:
+    """Raise InvalidAnswerError for an answer that fits its question's schema, and turned out not to fit its type."""
+    for id in given:
+        if id in refused:
+            raise InvalidAnswerError(run_id, id, *refused[id])
+
+
 def checked(run_id: str, question: Question, given: Any, tp: Any = None) -> Any:
     """An answer as plain JSON data. Raises InvalidAnswerError."""
     try:
@@ -226,7 +232,7 @@ def signalled(run_id: str, name: str, value: Any, found: WaitingFold) -> Any:
         plain = plain_of(value)
     except ValueError as error:
         raise InvalidSignalError(run_id, name, value, str(error)) from error
-    problems = [problem_of(waiting.schema, plain) for waiting in found.awaited if waiting.signal == name]
+    problems = [problem_of(waiting.schema, plain) for waiting in found.awaited.get(name, {}).values()]
     if problems and problems[0] is not None and None not in problems:
         raise InvalidSignalError(run_id, name, value, problems[0])
     return plain
@@ -282,3 +288,39 @@ def problem_in(error: CodecError) -> str:
 
 def _place(path: Iterable[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+class _Lenient(GenerateJsonSchema):
+    """What JSON Schema cannot say is left open; the type itself is asked later anyway."""
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        return {}
+
+
+def schema_of(tp: Any) -> dict[str, Any]:
+    """The JSON schema of a type's values; {} where pydantic has none. Made once for a type."""
+    try:
+        return dict(_schema_of(tp))
+    except TypeError:  # a type that has no hash
+        return _made(tp)
+
+
+def outcome_schema(tp: Any) -> dict[str, Any]:
+    """The schema of what is said about an effect in doubt: "rerun", or {"output": a value of this type}."""
+    inner = {} if tp is EMPTY else schema_of(tp)
+    defs = inner.pop("$defs", None)
+    output = {"type": "object", "properties": {"output": inner}, "required": ["output"], "additionalProperties": False}
+    schema: dict[str, Any] = {"anyOf": [{"const": "rerun"}, output]}
+    return schema if defs is None else {**schema, "$defs": defs}
+
+
+@lru_cache(maxsize=1024)
+def _schema_of(tp: Any) -> dict[str, Any]:
+    return _made(tp)
+
+
+def _made(tp: Any) -> dict[str, Any]:
+    try:
+        return TypeAdapter(tp).json_schema(by_alias=True, schema_generator=_Lenient, mode="validation")
+    except PydanticUserError:  # a class that is registered, or one that the codec refuses by name when it is used
+        return {}

@@ -5,7 +5,7 @@ Resuming never guesses: a graph whose recorded nodes or edges changed is refused
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -21,16 +21,32 @@ from loomgraph.engine.machine import Machine
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
-from loomgraph.events import AttemptFailed, NodeFailed, NodeStarted, NodeSucceeded, RunStarted, RunSucceeded, node_path
+from loomgraph.events import (
+    AttemptFailed,
+    NodeFailed,
+    NodeHeld,
+    NodeStarted,
+    NodeSucceeded,
+    QuestionAsked,
+    RunStarted,
+    RunSucceeded,
+    RunSuspended,
+    SignalAwaited,
+    node_path,
+)
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import KINDS, LogFormat, check_version
+from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
-__all__ = ["Folded", "OnChange", "Recorded", "initial_fields", "load"]
+__all__ = ["Folded", "OnChange", "Recorded", "initial_fields", "load", "rests"]
 
 OnChange: TypeAlias = Literal["strict", "compatible"]
 """strict: a node that the log has started must not have changed. compatible: its code may have, its types not."""
+
+# after one of these nobody asks whether an attempt had its effect: it ended, or had ended before it
+_ENDS = frozenset({NodeSucceeded, NodeFailed, AttemptFailed, NodeHeld, QuestionAsked, SignalAwaited})
 
 
 def initial_fields(plan: Plan, given: Any) -> dict[str, Any]:
@@ -97,34 +113,41 @@ class Recorded:
             if past[0] is RunSucceeded:
                 entries.append((time, RunSucceeded, None, (root.output,)))
             elif past[1] == "":
+                if past[0] is RunSuspended:
+                    fold.suspended()
                 entries.append((time, past[0], None, past[2]))
             else:
-                entries.append((time, *fold.apply(past)))
+                kind, subject, fields = fold.apply(past)
+                entries.append((time, kind, subject, plain_fields(log.codec, kind, fields, self.values)))
         fold.finish()
         return Folded(root, entries, fold)
 
-    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Scope:
+    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Folded:
         """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
         folded = self.folded(machine)
         journal.restore(folded.entries, self.values)
         self.doubtful = self._doubtful(folded.fold)
         scheduler.dormant.update(folded.fold.named)
         scheduler.revive = self._reviver(machine, scheduler)
-        return folded.root
+        return folded
 
     def _doubtful(self, fold: Fold) -> list[str]:
         live = [a for a in fold.started if not a.dead and not a.scope.ended]
         found = {a.key for a in live if a.scope.plan.definition.nodes[a.node].effect == "once"}
         # the graphs that these attempts had begun with ctx.run go on with them
         paths = {a.scope.child_path(a)[0] for a in live}
+        inside: set[str] = set()
         for stored in self.events:
-            if "/@" not in stored.key:
+            kind = KINDS.get(stored.kind)
+            if kind is RunSuspended:
+                inside.clear()
+            elif "/@" not in stored.key:
                 continue
-            if stored.key.partition("/@")[0] in paths and self.log.past(stored)[0] is NodeStarted:
-                found.update({stored.key} if self.log.once(stored) else ())
-            elif self.log.past(stored)[0] in (NodeSucceeded, NodeFailed, AttemptFailed):
-                found.discard(stored.key)
-        return sorted(found)
+            elif kind is NodeStarted and stored.key.partition("/@")[0] in paths:
+                inside.update({stored.key} if self.log.once(stored) else ())
+            elif kind in _ENDS:
+                inside.discard(stored.key)
+        return sorted(found | inside)
 
     def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
         given = self.log.updates(activation, updates, self.values) if updates else ()
@@ -154,6 +177,8 @@ class Recorded:
                 fold.apply(event)
             fold.finish()
             scheduler.dormant.update(fold.named)
+            if scheduler.waits is not None:
+                scheduler.waits.resume(fold)
             return scope
 
         return revive
@@ -175,6 +200,17 @@ class Recorded:
                 found.append(f"node '{'/'.join(at[:-1])}' gives the graph it runs as '{at[-1][1:]}' another input")
         if found:
             raise GraphChangedError(self.header.run_id, found)
+
+
+def rests(entries: Sequence[Entry]) -> bool:
+    """Whether a log ends where its run was suspended, and no failure is left to be tried again."""
+    failed: set[str] = set()
+    for _, kind, subject, values in entries:
+        if kind is NodeStarted:
+            failed.discard(subject.key)
+        elif kind is NodeFailed and not values[2]:
+            failed.add(subject.key)
+    return entries[-1][1] is RunSuspended and not failed
 
 
 async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:

@@ -12,26 +12,30 @@ from typing_extensions import TypeVar
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.engine.later import Later
-from loomgraph.errors import Failure
+from loomgraph.errors import Failure, RunSuspendedError, brief_text
 from loomgraph.events import (
     AttemptFailed,
     Event,
     Metered,
     NodeCancelled,
     NodeFailed,
+    NodeHeld,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
+    QuestionAsked,
+    SignalAwaited,
     node_path,
 )
 from loomgraph.graph.ownership import own
+from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import RunStatus
 
 __all__ = ["ActivationRecord", "ActivationStatus", "RunResult", "RunStatus", "Usage", "finished", "fold"]
 
 OutT = TypeVar("OutT", default=Any)
 
-ActivationStatus: TypeAlias = Literal["running", "succeeded", "failed", "handled", "skipped", "cancelled"]
+ActivationStatus: TypeAlias = Literal["running", "waiting", "succeeded", "failed", "handled", "skipped", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Usage:
 class ActivationRecord:
     """One activation of a run, folded from its events. Times are seconds since the epoch.
 
-    `handled` is a failure that an on_error edge took. `input` is by parameter name where a join bound several.
+    `handled` is a failure that an on_error edge took, `waiting` is for an answer or a signal. `input` is by parameter
+    name where a join bound several.
     """
 
     key: str
@@ -102,8 +107,10 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
     """The activations of a log, in the order they first appear in it."""
     # by key, for a run that was resumed has activations of more than one process
     records: dict[str, ActivationRecord] = {}
+    waits = False
     for time, kind, subject, values in entries:
         if kind not in _FOLDED:
+            waits = waits or kind is QuestionAsked or kind is SignalAwaited
             continue
         key = subject.key
         record = records.get(key)
@@ -121,7 +128,7 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
             _add(record.amounts, values[0])
             continue
         record.ended = time
-        if kind is NodeSucceeded:
+        if kind is NodeSucceeded or kind is NodeHeld:
             record.status, record.output = "succeeded", _read(values[1])
             record.taken, record.cached = values[2], values[4]
         elif kind is NodeFailed:
@@ -132,10 +139,15 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
             record.status = "skipped"
         else:
             record.status = "cancelled"
+    for key in WaitingFold.of(entries).keys if waits else ():
+        if key in records and records[key].status == "running":
+            records[key].status = "waiting"
     return tuple(records.values())
 
 
-_FOLDED = frozenset({NodeStarted, AttemptFailed, NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled, Metered})
+_FOLDED = frozenset(
+    {NodeStarted, AttemptFailed, NodeSucceeded, NodeHeld, NodeFailed, NodeSkipped, NodeCancelled, Metered}
+)
 
 
 def _add(total: dict[str, int | float], amounts: Mapping[str, int | float]) -> None:
@@ -184,7 +196,8 @@ class RunResult(Generic[OutT]):
     """The outcome of a run.
 
     `output` is the run's answer (None unless `status` is "succeeded"), `state` the final state if the workflow has
-    one, `seconds` the wall time. `activations`, `events` and `usage` are folded from the log when asked for.
+    one, `seconds` the wall time. `activations`, `events` and `usage` are folded from the log when asked for. Of a run
+    with status "suspended", `questions`, `signals` and `interrupts` say what it waits for.
     """
 
     def __init__(
@@ -192,10 +205,40 @@ class RunResult(Generic[OutT]):
     ) -> None:
         self.run_id = run_id
         self.status: RunStatus = status
-        self.output: OutT = own(output)
+        self._output: OutT = own(output)
         self.state = state
         self.seconds = seconds
         self._entries = entries
+
+    @property
+    def output(self) -> OutT:
+        """The run's answer. Raises RunSuspendedError, naming what it waits for, if the run is suspended."""
+        if self.status == "suspended":
+            asked = {question.id: brief_text(str(question.question), 120) for question in self.questions}
+            done = finished(self._entries)
+            raise RunSuspendedError(
+                run_id=self.run_id, questions=asked, signals=self.signals, interrupts=self.interrupts, finished=done
+            )
+        return self._output
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The open questions, in the order they were asked."""
+        return tuple(self._waiting.questions.values())
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of the signals that are waited for."""
+        return self._waiting.signals
+
+    @property
+    def interrupts(self) -> tuple[str, ...]:
+        """The keys of the activations before or after which the run stopped, because it was told to."""
+        return tuple(key for _, key in self._waiting.interrupts)
+
+    @cached_property
+    def _waiting(self) -> WaitingFold:
+        return WaitingFold.of(self._entries)
 
     @cached_property
     def activations(self) -> tuple[ActivationRecord, ...]:
@@ -221,4 +264,4 @@ class RunResult(Generic[OutT]):
         return tuple(record for record in self.activations if name in (record.path[-1], "/".join(record.path)))
 
     def __repr__(self) -> str:
-        return f"<RunResult {self.run_id!r} {self.status} in {self.seconds:.3f} s, output {self.output!r:.200}>"
+        return f"<RunResult {self.run_id!r} {self.status} in {self.seconds:.3f} s, output {self._output!r:.200}>"

@@ -6,7 +6,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -28,20 +28,24 @@ from loomgraph.errors import (
     OutputRefusedError,
     RunCancelledError,
     RunError,
+    StorelessPauseError,
 )
 from loomgraph.events import VERSION, Metered, RunCancelled, RunFailed, RunResumed, RunStarted, RunSucceeded
 from loomgraph.graph.budget import UNLIMITED, Budget
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
+from loomgraph.runtime.asking import POLL, Asking
 from loomgraph.runtime.context import RunContext, RunSettings, failure_error
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import LogFormat
 from loomgraph.runtime.keeper import Keeper
 from loomgraph.runtime.options import RunOptions
-from loomgraph.runtime.recorded import Recorded, initial_fields
+from loomgraph.runtime.places import check_paths
+from loomgraph.runtime.recorded import Recorded, initial_fields, rests
 from loomgraph.runtime.result import RunResult, RunStatus, finished
+from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import RunHeader, Store
+from loomgraph.store.protocol import Message, RunHeader, Store
 
 __all__ = ["Run"]
 
@@ -65,6 +69,8 @@ class Run:
             detail = validator(definition.input)(value)
             if detail is not None:
                 raise InputRefusedError(definition.name, describe_type(definition.input), value, detail)
+        check_paths(compiled, "interrupt_before", options.interrupt_before)
+        check_paths(compiled, "interrupt_after", options.interrupt_after)
         self.compiled = compiled
         self.options = options
         self.run_id = options.run_id if options.run_id is not None else uuid.uuid4().hex
@@ -76,13 +82,24 @@ class Run:
         self._expired = False
         self._started = time.perf_counter()
         self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
+        # answers that turned out in this process not to be of their question's type: (answer, problem) by question id
+        self.refused: dict[str, tuple[Any, str]] = {}
+        self._asking: Asking | None = None
+        if store is None:
+            self._refuse_pauses()
         cap = options.max_activations if options.max_activations is not None else definition.max_activations
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
         budget = options.budget
         self.account = budget.account(self.run_id) if isinstance(budget, Budget) else budget or UNLIMITED
         settings = RunSettings(
-            self.run_id, options.user_id, options.session_id, options.deps, dict(options.metadata or {}), self.account
+            self.run_id,
+            self.asking,
+            options.user_id,
+            options.session_id,
+            options.deps,
+            dict(options.metadata or {}),
+            self.account,
         )
         self.scheduler = Scheduler(
             self.machine,
@@ -94,6 +111,8 @@ class Run:
             monotonic=time.monotonic,
             wall=time.time,
         )
+        if options.interrupts:
+            self.asking()
 
     def _journal(self, store: Store | None) -> Journal:
         if store is None:
@@ -102,6 +121,37 @@ class Run:
         log.codec.max_bytes = self.options.max_value_bytes
         durability = self.options.durability
         return DurableJournal(self.run_id, time.time, self.options.lag, store=store, log=log, durability=durability)
+
+    def _refuse_pauses(self) -> None:
+        """Without a store nobody can be waited for; what is known to wait is told before anything runs."""
+        options = self.options
+        if self.compiled.asks:
+            raise StorelessPauseError(self.run_id, f"node '{self.compiled.asks[0]}' asks a person")
+        for word, paths in (("before", options.interrupt_before), ("after", options.interrupt_after)):
+            for path in paths:
+                raise StorelessPauseError(self.run_id, f"it is to stop {word} '{path}'")
+
+    def asking(self, what: str = "somebody is to be waited for") -> Asking:
+        """What the run waits for, made when it first does. Raises StorelessPauseError, with `what` it would be."""
+        if self._asking is None:
+            journal, options = self.journal, self.options
+            if not isinstance(journal, DurableJournal):
+                raise StorelessPauseError(self.run_id, what)
+            self._asking = self.scheduler.waits = Asking(
+                self.scheduler,
+                journal,
+                wait=options.when_asked == "wait",
+                interval=min(POLL, options.lease / 3),
+                before=options.interrupt_before,
+                after=options.interrupt_after,
+            )
+            self._asking.refused = self.refused
+        return self._asking
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The open questions, in the order they were asked."""
+        return () if self._asking is None else tuple(self._asking.found.questions.values())
 
     def cancel(self, reason: str = "cancel() was called") -> None:
         """Ask the run to stop; it ends as cancelled once what is in flight has stopped."""
@@ -114,7 +164,14 @@ class Run:
     async def execute(self) -> RunResult[Any]:
         """Drive the run to its end. Raises what `loomgraph.errors.RunError` describes; never a group of one."""
         try:
-            start = self._begin() if self._recorded is None else self._go_on(self._recorded)
+            if self._recorded is None:
+                start = self._begin()
+            else:
+                assert self.keeper is not None
+                inbox = await self.keeper.store.inbox(self.run_id)
+                start = self._go_on(self._recorded, inbox)
+                if self.status == "suspended":
+                    return self.result()  # nothing has come in, so nothing goes on
             if self.keeper is None:
                 return await self._perform(start)
             if self._recorded is not None and self._recorded.header.status == "succeeded":
@@ -136,6 +193,8 @@ class Run:
             await keeper.acquire(journal)
         try:
             async with keeper.keeping(journal, self.cancel):
+                if self._recorded is not None and self._recorded.header.status != "running":
+                    await journal.flush("running")
                 return await self._perform_and_write(journal, keeper, start)
         except BaseExceptionGroup as error:
             inner = unwrapped(error)
@@ -170,25 +229,47 @@ class Run:
         def open_scope() -> Scope:
             if refused is not None:
                 raise refused
+            if self._asking is not None:
+                self._asking.begin()
             return self.machine.open(self.compiled.plan, self.value, taken, self._fields)
 
         return open_scope
 
-    def _go_on(self, recorded: Recorded) -> Callable[[], Scope]:
+    def _go_on(self, recorded: Recorded, inbox: Sequence[Message]) -> Callable[[], Scope]:
         """Fold the log; returns what hands out the scope as the log left it."""
-        journal = self.journal
+        journal, options = self.journal, self.options
         assert isinstance(journal, DurableJournal)
-        root = recorded.replay(self.machine, self.scheduler, journal)
-        if recorded.doubtful and self.options.in_doubt == "fail":
+        root, entries, fold = recorded.replay(self.machine, self.scheduler, journal)
+        if recorded.doubtful and options.in_doubt == "fail":
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
-        if isinstance(self.options.budget, Budget):
-            for _, kind, _, values in journal.entries:
+        if isinstance(options.budget, Budget):
+            for _, kind, _, values in entries:
                 if kind is Metered:
                     self.account.spend(values[0])
-        if not root.ended:
-            journal.add(RunResumed, None, (len(journal.entries),))
-        return lambda: root
+        found = WaitingFold.of(entries)
+        doubts = recorded.doubtful if options.in_doubt == "ask" else []
+        if root.ended or not (found.waited or inbox or fold.held or doubts or options.interrupts):
+            if not root.ended:
+                journal.add(RunResumed, None, (len(entries),))
+            return lambda: root
+        asking = self.asking()
+        asking.found = found
+        asking.doubts = frozenset(doubts)
+        asking.passed.update(found.passed)
+        if options.when_asked == "suspend" and rests(entries) and not found.interrupts and not asking.news(inbox):
+            self.status = "suspended"
+            return lambda: root
+        journal.add(RunResumed, None, (len(entries),))
+        found.interrupts = ()
+
+        def go_on() -> Scope:
+            asking.resume(fold)
+            asking.take_in(inbox)
+            asking.begin()
+            return root
+
+        return go_on
 
     async def _perform(self, start: Callable[[], Scope]) -> RunResult[Any]:
         try:
@@ -241,6 +322,11 @@ class Run:
 
     def _settle(self, root: Scope) -> RunResult[Any]:
         definition = self.compiled.definition
+        asking = self._asking
+        if asking is not None and asking.suspended:
+            self.status = "suspended"
+            asking.suspend()
+            return self.result()
         if root.failures:
             self.status = "failed"
             error = failure_error(self.run_id, root.failures, finished(self.journal.entries))
@@ -254,6 +340,7 @@ class Run:
             refused = OutputRefusedError(definition.name, describe_type(definition.output), root.output, detail)
             raise self._ended_by(self._at("END", refused)) from refused
         self.status = "succeeded"
+        self._withdraw("the run has ended")
         self.journal.add(RunSucceeded, None, (root.output,))
         return self.result(root)
 
@@ -282,7 +369,12 @@ class Run:
             return DeadlineError(run_id=self.run_id, seconds=self.options.deadline, finished=done)
         return RunCancelledError(run_id=self.run_id, reason=self._reason or "it was stopped", finished=done)
 
+    def _withdraw(self, reason: str) -> None:
+        if self._asking is not None:
+            self._asking.withdraw(reason)
+
     def _ended_by(self, error: RunError) -> RunError:
+        self._withdraw("the run has ended without a result")
         if isinstance(error, (RunCancelledError, DeadlineError)):
             self.journal.add(RunCancelled, None, (str(error),))
         else:

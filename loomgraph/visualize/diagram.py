@@ -23,13 +23,13 @@ from loomgraph.compile.resolve import resolve
 from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, JoinDef, NodeDef
 from loomgraph.graph.policy import MapSpec, Quorum, Wait
 from loomgraph.graph.refs import END_INDEX, START_INDEX, Ref
-from loomgraph.graph.signature import EMPTY, describe_type
+from loomgraph.graph.signature import EMPTY, answer_type, describe_type
 from loomgraph.visualize.overlay import IDLE, Overlay, Run, overlays
 from loomgraph.visualize.text import clipped, legible, wrapped
 
 __all__ = ["Diagram", "DiagramCluster", "DiagramEdge", "DiagramLoop", "DiagramNode", "LineKind", "NodeKind", "diagram"]
 
-NodeKind: TypeAlias = Literal["start", "end", "function", "map", "graph", "join", "unknown"]
+NodeKind: TypeAlias = Literal["start", "end", "function", "human", "map", "graph", "join", "unknown"]
 LineKind: TypeAlias = Literal["normal", "error", "cap", "back", "exit", "join"]
 """back: repeats a loop; exit: leaves one; join: from a join's mark to its target. An error edge that repeats a loop is
 an error edge with a `loop`."""
@@ -223,7 +223,9 @@ class _Drawer:
         lines = wrapped(legible(node.name), _NAME_WIDTH, _NAME_LIMIT)
         mapped = () if node.map is None else _map(node.map)
         if not isinstance(node.body, GraphBody):
-            kind: NodeKind = "function" if node.map is None else "map"
+            asks = answer_type(node.body.fn) is not EMPTY
+            kind: NodeKind = "map" if node.map is not None else "human" if asks else "function"
+            lines += ("asks a person",) if asks else ()
             self.into[node.index] = self.out_of[node.index] = work.node(kind, lines + mapped, scope.cluster, path)
             return
         kind = "graph" if node.map is None else "map"

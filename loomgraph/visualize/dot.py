@@ -22,6 +22,7 @@ _SHAPES: Final[dict[NodeKind, dict[str, str]]] = {
     "start": {"shape": "box", "style": "rounded,filled"},
     "end": {"shape": "box", "style": "rounded,filled"},
     "function": {},
+    "human": {"shape": "parallelogram", "margin": "0.05,0.07"},
     "map": {"shape": "box3d", "margin": "0.2,0.13"},
     "graph": {"peripheries": "2"},
     "join": {"shape": "circle", "margin": "0.02", "width": "0.3", "height": "0.3", "fontsize": "10"},
@@ -85,7 +86,7 @@ def _of(node: DiagramNode) -> Style:
             return JOIN
         case "unknown":
             return UNKNOWN
-        case "function" | "map" | "graph":
+        case "function" | "human" | "map" | "graph":
             return NODE
         case _ as never:
             assert_never(never)

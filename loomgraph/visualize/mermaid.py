@@ -26,6 +26,7 @@ _SHAPES: Final[dict[NodeKind, tuple[str, str]]] = {
     "start": ('(["', '"])'),
     "end": ('(["', '"])'),
     "function": ('["', '"]'),
+    "human": ('[/"', '"/]'),
     "map": ('{{"', '"}}'),
     "graph": ('[["', '"]]'),
     "join": ('(("', '"))'),

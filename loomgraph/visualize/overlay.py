@@ -14,12 +14,14 @@ from loomgraph.visualize.text import seconds
 
 __all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "overlays"]
 
-Status: TypeAlias = Literal["running", "failed", "cancelled", "handled", "succeeded", "skipped", "idle"]
-"""`idle`: the run never came to this node. Of several activations the first in this order stands for all."""
+Status: TypeAlias = Literal["running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped", "idle"]
+"""`idle`: the run never came to this node; `waiting`: for an answer or a signal. Of several activations the first in
+this order stands for all."""
 
-_RANK: Final[tuple[Status, ...]] = ("running", "failed", "cancelled", "handled", "succeeded", "skipped")
+_RANK: Final[tuple[Status, ...]] = ("running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped")
 SYMBOLS: Final[dict[Status, str]] = {
     "running": "▶",
+    "waiting": "?",
     "failed": "✗",
     "cancelled": "⊘",
     "handled": "↷",

@@ -33,6 +33,7 @@ JOIN: Final = Style("#ffffff", "#57606a")
 UNKNOWN: Final = Style("#fff1e5", "#bc4c00", dashed=True, width=2)
 STATUS: Final[dict[Status, Style]] = {
     "running": Style("#b6e3ff", "#0969da", width=3),
+    "waiting": Style("#e8d9ff", "#6639ba", width=3, dashed=True),
     "failed": Style("#ffc1bc", "#a40e26", width=4),
     "cancelled": Style("#e1e4e8", "#57606a", width=2, dashed=True),
     "handled": Style("#fae17d", "#7d4e00", width=2),

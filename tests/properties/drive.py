@@ -220,6 +220,7 @@ def seen(result: RunResult[Any], error: RunError | None) -> Drive:
 
 def _record(record: ActivationRecord) -> Record:
     assert record.status != "running", f"{record.key} never ended"
+    assert record.status != "waiting", f"{record.key} waits for somebody"
     error = None if record.failure is None else record.failure.error
     return Record(record.status, record.input, record.output, error, tuple(sorted(record.taken)))
 

@@ -48,5 +48,7 @@ def normal(data: bytes) -> list[str]:
             # a list's row begins with the digest of the list that it goes on from
             text = line[2] if isinstance(line[2], str) else b64decode(line[2]["b64"])[17:].decode()
             line = ["value", text]
+        elif line[0] == "message":
+            line = line[:4]
         written.append(line)
     return sorted(_HEX.sub(lambda found: f"hex{len(found[0])}", json.dumps(line)) for line in [head, *written])

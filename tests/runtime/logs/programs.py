@@ -279,3 +279,56 @@ def counting() -> Graph[Any, Any]:
 async def metered(graph: Graph[Any, Any], store: Store) -> None:
     """A run that counted what it used."""
     await graph.run(3, store=store, run_id="metered")
+
+
+def asking() -> Graph[Any, Any]:
+    """People, signals, a race that withdraws a question, and a node that the run is told to stop after."""
+    wf = Workflow("asking", input=int, output=str, state=Notes)
+
+    @wf.node(version="1")
+    async def draft(value: int, ctx: Context[Notes]) -> Piece:
+        ctx.update(seen=["draft"])
+        return piece_of(value)
+
+    @wf.node(version="1")
+    async def approve(piece: Piece, ctx: Context) -> Piece:
+        return await ctx.ask({"approve": piece.number}, Piece, key="piece")
+
+    @wf.node(version="1")
+    async def paid(piece: Piece, ctx: Context) -> int:
+        return await ctx.wait_for("paid", int)
+
+    @wf.node(version="1")
+    async def never(piece: Piece, ctx: Context) -> int:
+        return await ctx.ask("which?", int)
+
+    @wf.node(version="1")
+    async def first(value: int) -> int:
+        return value
+
+    @wf.node(version="1")
+    async def tell(piece: Piece, value: int) -> str:
+        return f"{piece.number} {value}"
+
+    wf.edge(START, draft)
+    wf.edge(draft, approve)
+    wf.edge(draft, paid)
+    wf.edge(draft, never)
+    wf.join([never, paid], into=first, wait="first")
+    wf.join({"piece": approve, "value": first}, into=tell)
+    wf.edge(tell, END)
+    return wf.compile()
+
+
+@program(asking)
+async def asked(graph: Graph[Any, Any], store: Store) -> None:
+    """A run that stopped where it was told, asked, was sent a signal it refused and one it took, and ended."""
+    result = await graph.run(4, store=store, run_id="asked", interrupt_after=["draft"], limit=1)
+    assert (result.status, result.interrupts) == ("suspended", ("draft",))
+    await graph.signal("asked", "paid", "not a number", store=store, id="1")
+    result = await graph.resume("asked", store=store, limit=1)
+    assert (len(result.questions), result.signals) == (2, ("paid",))
+    await graph.answer("asked", {"approve@piece": piece_of(5)}, store=store, by="somebody")
+    await graph.signal("asked", "paid", 17, store=store, id="2")
+    result = await graph.resume("asked", store=store, limit=1)
+    assert result.output == "5 17"
