@@ -28,7 +28,7 @@ class JoinPlan:
     `slots` has, for every member edge, the parameter it binds (None: the one list, in this order). A parameter in
     `required` must be taken, one in `nullable` becomes None, any other keeps its default. Of an early join: `home` is
     the loop in whose iterations it is decided, `feeders` work for nothing else there, `feeder_regions` are the loops
-    made of them, `inner` the early joins into them.
+    made of them, `inner` the early joins that are only about them.
     """
 
     index: int
@@ -198,8 +198,12 @@ def _early(plan: Plan) -> None:
         for node in join.feeders:
             plan.feeds[node] += (join.index,)
     for join in early:
-        for outer in plan.feeds[join.target]:
-            plan.joins[outer].inner += (join.index,)
+        for index in plan.feeds[join.target]:
+            outer = plan.joins[index]
+            # back edges of the same home are about its next iteration, and a join from further out is not only for this
+            again = join.home == outer.home and plan.back_of[join.edges[0]] == outer.home
+            if not again and join.home in (outer.home, *outer.feeder_regions):
+                outer.inner += (join.index,)
 
 
 def _back_of(nest: Nest, count: int) -> list[int]:

@@ -148,14 +148,24 @@ def _withdraw(scope: Scope, join: JoinPlan) -> None:
             scope.unit_done(plan.region_of[node])
     for region in reversed(join.feeder_regions):  # inner loops first
         if not scope.over[region]:
-            scope.over[region] = True
-            if scope.state is not None:
-                try:
-                    scope.state.end_loop(region)  # what ran in it has run, though nothing leaves it any more
-                except StateConflictError as error:
-                    scope.region_failed(region, error)
-            if plan.regions[region].parent not in join.feeder_regions:
-                scope.unit_done(plan.regions[region].parent)
+            _cut_off(scope, join, region)
+
+
+def _cut_off(scope: Scope, join: JoinPlan, region: int) -> None:
+    """End a loop of feeders: what ran in it has run, though nothing leaves it any more."""
+    plan = scope.plan.regions[region]
+    scope.over[region] = True
+    if not scope.broken.isdisjoint(plan.inner):
+        scope.broken.add(region)  # as if it had got no further than the conflict inside
+        return
+    if scope.state is not None:
+        try:
+            scope.state.end_loop(region)
+        except StateConflictError as error:
+            scope.region_failed(region, error)
+            return
+    if plan.parent not in join.feeder_regions:
+        scope.unit_done(plan.parent)
 
 
 def tolerates(scope: Scope, node: int) -> bool:

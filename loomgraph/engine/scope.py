@@ -30,6 +30,7 @@ class Scope:
 
     __slots__ = (
         "back",
+        "broken",
         "ended",
         "got",
         "hold",
@@ -83,6 +84,7 @@ class Scope:
         self.todo: list[int] = []
         self.open = [r.units for r in plan.regions]
         self.over = [False] * len(plan.regions)
+        self.broken: set[int] = set()  # loops that failed as a whole, so they never end
         self.iters = [0] * len(plan.regions)
         self.vectors: list[tuple[int, ...]] = [(0,) * len(r.path) if i else () for i, r in enumerate(plan.regions)]
         self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
@@ -249,9 +251,13 @@ class Scope:
             self.todo.append(-1 - region)
 
     def drain(self) -> None:
-        """Work through what became decidable, in order."""
+        """Work through what became decidable, in order.
+
+        Also while the scope stops: nothing starts then, but what follows from what finished is the same as in a run
+        that goes on from the log, so that a race is not won by another then.
+        """
         todo, at = self.todo, 0
-        while at < len(todo) and not self.stopping:
+        while at < len(todo):
             code = todo[at]
             at += 1
             if code >= 0:
@@ -279,6 +285,8 @@ class Scope:
         except ActivationError as error:
             self.refuse(node, error)
             return
+        if self.stopping:
+            return  # it would start now, and does when the run goes on
         if node == self.plan.end:
             self.status[node] = SETTLED
             self.reached, self.output = True, value
@@ -333,6 +341,7 @@ class Scope:
     def region_failed(self, region: int, error: Exception) -> None:
         """A loop as a whole cannot go on."""
         self.over[region] = True
+        self.broken.add(region)
         subject = self.header(region)
         self.halt([(failure_of(subject, error), error)], (subject.node, subject.iteration))
 
@@ -358,9 +367,9 @@ class Scope:
 
     def conclude(self) -> None:
         """Once nothing is active: END is settled, or the scope failed or was stopped."""
-        if self.ended or self.inflight:
+        if self.ended or self.inflight or self.todo:
             return
-        if not self.open[0] and not self.troubles:
+        if not self.open[0] and not self.troubles and not self.stopping:
             try:
                 self.final_state()
             except StateConflictError as error:

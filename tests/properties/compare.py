@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.properties.outcome import Outcome, Record, plain
+from tests.properties.outcome import Outcome, Record, Status, plain
 
 __all__ = ["assert_part", "assert_same"]
 
 
-def assert_same(expected: Outcome, got: Outcome, *, early: bool = False) -> None:
-    """Raise AssertionError with every difference. `early`: the graph has early joins, so inside of what was cut off by
-    a decision is left open."""
-    differences = list(_differences(expected, got, early))
+def assert_same(expected: Outcome, got: Outcome, *, stopped: bool = False) -> None:
+    """Raise AssertionError with every difference. Inside of what the decision of an early join cut off is left open;
+    `stopped`: inside of what failed too, for there a failure cancelled the rest."""
+    differences = list(_differences(expected, got, ("cancelled", "failed", "handled") if stopped else ("cancelled",)))
     assert not differences, "\n".join(["the outcomes differ (expected, got):", *differences])
 
 
@@ -28,8 +28,9 @@ def assert_part(whole: Outcome, got: Outcome) -> None:
     assert bool(got.problems) == bool(whole.problems), (whole.problems, got.problems)
 
 
-def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
-    left, right = _records(expected), _records(got)
+def _differences(expected: Outcome, got: Outcome, closed: tuple[Status, ...]) -> Iterator[str]:
+    outer = [key for key, record in got.records.items() if record.status in closed]
+    left, right = _records(expected, outer), _records(got, outer)
     vague = {key for key, record in left.items() if record.error == "ScopeFailedError"}
     for key in sorted(left.keys() | right.keys()):
         a = _shown(left[key], vague=key in vague) if key in left else None
@@ -42,7 +43,7 @@ def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
         a, b = left[key].causes, right[key].causes
         if a is not None and b is not None and a != b and key not in vague:
             yield f"  {key}: causes {a}\n  {' ' * len(key)}  causes {b}"
-    loops = [{k: v for k, v in o.loops.items() if not (early and _under(k, _cut(got)))} for o in (expected, got)]
+    loops = [{k: v for k, v in o.loops.items() if not _under(k, outer)} for o in (expected, got)]
     if loops[0] != loops[1]:
         yield f"  loops: {loops[0]}\n         {loops[1]}"
     if plain(expected.output) != plain(got.output):
@@ -51,14 +52,8 @@ def _differences(expected: Outcome, got: Outcome, early: bool) -> Iterator[str]:
         yield f"  state: {expected.state}\n         {got.state}"
 
 
-def _records(outcome: Outcome) -> dict[str, Record]:
-    """The records; what is inside of something that was cancelled depends on when it was."""
-    cut = _cut(outcome)
-    return {key: record for key, record in outcome.records.items() if not _under(key, cut)}
-
-
-def _cut(outcome: Outcome) -> list[str]:
-    return [key for key, record in outcome.records.items() if record.status == "cancelled"]
+def _records(outcome: Outcome, outer: list[str]) -> dict[str, Record]:
+    return {key: record for key, record in outcome.records.items() if not _under(key, outer)}
 
 
 def _under(key: str, outer: list[str]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Named, Trouble, failure_of
+from loomgraph.engine.fold import Fold
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
@@ -32,7 +33,10 @@ from loomgraph.graph.definition import GraphBody, OnFailure
 from loomgraph.runtime.result import ActivationRecord, RunResult
 from tests.properties.outcome import Call, Choices, Oracle, Outcome, Problem, Record
 
-__all__ = ["Drive", "Driven", "drive", "seen"]
+__all__ = ["Drive", "Driven", "Fact", "drive", "driven", "resumed", "seen"]
+
+Fact = tuple[Any, str, tuple[Any, ...], Any]
+"""(event class, key, its fields, the activation or scope it is about)."""
 
 Pick = Callable[[int], int]
 """Of n activations in flight, which one finishes next: 0 to n - 1."""
@@ -45,7 +49,7 @@ class Driven:
         self.machine = Machine("r", 100_000, on_failure=on_failure)
         self.compiled, self.oracle, self.pick = compiled, oracle, pick
         self.flying: list[Activation] = []
-        self.facts: list[tuple[Any, str, tuple[Any, ...], Any]] = []
+        self.facts: list[Fact] = []
         self.causes: dict[str, tuple[str, ...]] = {}
         self.root: Scope | None = None
         self.steps = 0
@@ -53,6 +57,21 @@ class Driven:
     def run(self, value: Any) -> None:
         plan = self.compiled.plan
         self.root = self.machine.open(plan, value, choose(plan, -1, value), _initial(plan))
+        self._go_on()
+
+    def resume(self, value: Any, before: Driven, events: int) -> None:
+        """Go on where a log ends, which may be in the middle of what followed from one completion."""
+        self.facts, self.causes = before.facts[:events], dict(before.causes)
+        plan = self.compiled.plan
+        fold = Fold(self.machine, lambda inner, _: _initial(inner), lambda _, *said: said, lambda _, *said: said)
+        self.root = fold.open(plan, value, choose(plan, -1, value), _initial(plan))
+        for kind, key, fields, _ in self.facts:
+            fold.apply((kind, key, fields))
+        fold.finish()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        assert self.root is not None
         self._absorb()
         while self.flying:
             self.steps += 1
@@ -63,11 +82,11 @@ class Driven:
 
     def _absorb(self) -> None:
         machine = self.machine
+        fresh: list[Activation] = []
         while machine.commands:
             match machine.commands.popleft():
                 case Activation() as activation:
-                    self._note(NodeStarted, activation, (1, activation.input))
-                    self.flying.append(activation)
+                    fresh.append(activation)
                 case Completed() as command:
                     self._succeed(command.activation, command.value)
                 case Failed() as command:
@@ -77,6 +96,10 @@ class Driven:
         for kind, subject, fields in machine.facts:
             self._note(kind, subject, fields)
         machine.facts.clear()
+        for activation in fresh:
+            if not activation.dead:
+                self._note(NodeStarted, activation, (1, activation.input))
+                self.flying.append(activation)
 
     def _note(self, kind: Any, subject: Any, fields: tuple[Any, ...]) -> None:
         key = subject.key if isinstance(subject, Activation) else subject.path
@@ -137,8 +160,24 @@ class Drive:
 
 def drive(compiled: CompiledGraph, value: Any, oracle: Oracle, pick: Pick, on_failure: OnFailure = "drain") -> Drive:
     """Run the machine to its end; `pick` chooses what finishes next."""
-    driven = Driven(compiled, oracle, pick, on_failure)
-    driven.run(value)
+    return _ended(driven(compiled, value, oracle, pick, on_failure))
+
+
+def driven(compiled: CompiledGraph, value: Any, oracle: Oracle, pick: Pick, on_failure: OnFailure = "drain") -> Driven:
+    """The same, with all that the machine said."""
+    run = Driven(compiled, oracle, pick, on_failure)
+    run.run(value)
+    return run
+
+
+def resumed(value: Any, before: Driven, events: int, pick: Pick) -> Drive:
+    """Go on after the first events of a drive, to the end; what does not depend on a failure runs."""
+    run = Driven(before.compiled, before.oracle, pick, "drain")
+    run.resume(value, before, events)
+    return _ended(run)
+
+
+def _ended(driven: Driven) -> Drive:
     root = driven.root
     assert root is not None
     outcome = _folded(driven)
@@ -157,6 +196,9 @@ def _folded(driven: Driven) -> Outcome:
     for kind, key, fields, subject in driven.facts:
         if isinstance(subject, Activation) and subject.node == subject.scope.plan.end:
             continue  # END runs nothing; that it could not be bound is a problem of the run
+        again = kind in (NodeStarted, NodeSucceeded, NodeFailed) and key in records
+        if again and records[key].status in ("failed", "cancelled"):
+            del records[key]  # in a log that was gone on from: it is tried again
         if kind is NodeSkipped:
             assert key not in records, f"{key} is settled twice"
             records[key] = Record("skipped")
@@ -179,7 +221,7 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Named) else value
 
 
-def _choices(facts: Iterable[tuple[Any, str, tuple[int, ...]]]) -> Choices:
+def _choices(facts: Iterable[tuple[Any, str, Any]]) -> Choices:
     """What was left to time, from (event class, key, winners)."""
     choices = Choices()
     for place, (kind, key, winners) in enumerate(facts):
@@ -189,6 +231,8 @@ def _choices(facts: Iterable[tuple[Any, str, tuple[int, ...]]]) -> Choices:
             choices.maps[key] = winners
         elif kind is NodeCancelled:
             choices.cut[key] = (place, "cancelled")
+        elif kind in (NodeStarted, NodeSucceeded, NodeFailed):
+            choices.cut.pop(key, None)  # it was cancelled because the run ended, and the run went on
         elif kind is NodeSkipped:
             choices.cut[key] = (place, "skipped")
         elif kind is IterationStarted:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from loomgraph.errors import Failure
 
-__all__ = ["Answer", "Call", "Choices", "Decision", "Oracle", "Outcome", "Problem", "Record", "plain"]
+__all__ = ["Answer", "Call", "Choices", "Decision", "Oracle", "Outcome", "Problem", "Record", "Status", "plain"]
 
 Decision: TypeAlias = tuple[int, tuple[int, ...]]
 Status: TypeAlias = Literal["succeeded", "failed", "handled", "skipped", "cancelled"]

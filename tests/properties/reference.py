@@ -142,10 +142,10 @@ class _Scope:
             if after is None:
                 return None
             base = after
+            if self.recorded.fed_by(region) and self._disagree(base):  # nothing else can make such a loop fail
+                return self._problem("StateConflictError", key)
             if self.recorded.cut_off(region, vector):
                 settled |= {e.index: Settled("never", History()) for e in leaving}
-                if self._disagree(base):
-                    self._problem("StateConflictError", key)
                 return base
             exits = {e.index: inside[e.index] for e in leaving if e.index in inside and inside[e.index].how == "taken"}
             again = {e: replace(inside[e], history=base) for e in region.back_edges}

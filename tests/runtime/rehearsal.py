@@ -7,16 +7,17 @@ import json
 import operator
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from pydantic import BaseModel
 
-from loomgraph import END, START, Context, Graph, Retry, Workflow
+from loomgraph import END, START, Context, Failure, Graph, Quorum, Retry, Workflow
+from loomgraph.errors import QuorumError
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Batch, Store, StoredEvent, StoredValue
 
-__all__ = ["Log", "Rehearsal", "cut_short", "settled"]
+__all__ = ["Log", "Races", "Rehearsal", "cut_short", "settled"]
 
 
 class Log(BaseModel):
@@ -108,6 +109,54 @@ class Rehearsal:
     async def _step(self, label: str, value: int) -> int:
         self.calls[label] += 1
         return value
+
+
+class Races:
+    """Early joins whose feeders fail: one that is met, one that is not and is handled; counts what it calls."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def graph(self) -> Graph[int, str]:
+        wf = Workflow("races", input=int, output=str, state=Log)
+
+        def feeder(name: str, *, fails: bool = False, stuck: bool = False) -> Any:
+            async def code(value: object, ctx: Context[Log]) -> str:
+                self.calls[ctx.key] += 1
+                ctx.update(lines=[name])
+                if stuck:
+                    await anyio.Event().wait()
+                if fails:
+                    raise ValueError(name)
+                return name
+
+            return wf.node(code, name=name)
+
+        @wf.node
+        async def goal(first: str, ctx: Context[Log]) -> int:
+            self.calls[ctx.key] += 1
+            return len(ctx.state.lines)
+
+        @wf.node
+        async def unmet(both: list[str], ctx: Context) -> str:
+            raise AssertionError("it must not run")
+
+        @wf.node
+        async def tell(failure: Failure, ctx: Context[Log]) -> str:
+            self.calls[ctx.key] += 1
+            return f"{failure.message} {ctx.state.lines}"
+
+        for name in ("bad", "worse", "stuck"):
+            wf.edge(START, feeder(name, fails=name != "stuck", stuck=name == "stuck"))
+        wf.chain(START, feeder("early"), feeder("good"))
+        wf.join(["bad", "worse", "stuck", "good"], into=goal, wait="first")
+        wf.edge(goal, feeder("broken", fails=True))
+        wf.edge(goal, feeder("fine"))
+        wf.join(["broken", "fine"], into=unmet, wait=Quorum(2))
+        wf.on_error(unmet, tell, QuorumError)
+        wf.edge(unmet, END)
+        wf.edge(tell, END)
+        return wf.compile()
 
 
 def settled(events: Sequence[StoredEvent]) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from tests.places import Place
-from tests.runtime.rehearsal import Rehearsal, cut_short, settled
+from tests.runtime.rehearsal import Races, Rehearsal, cut_short, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -38,3 +38,22 @@ async def test_a_run_resumed_from_any_prefix_of_its_log_ends_the_same_and_repeat
         await _resume_from(place, store, 5 if place.kind == "postgresql" else 1)
     finally:
         await store.close()
+
+
+async def test_a_run_with_races_resumed_from_any_prefix_keeps_their_outcome_and_the_failures_in_them() -> None:
+    whole, store = Races(), MemoryStore()
+    reference = await whole.graph().run(0, store=store, run_id="r")
+    events = await store.events("r")
+    assert "'unmet' needs 2 of 2 results and can only have 1; broken (attempt 1): ValueError" in reference.output
+    settled = {a.key: a.status for a in reference.activations}
+    assert settled == {"bad": "failed", "worse": "failed", "stuck": "cancelled", "broken": "failed"} | {
+        "early": "succeeded", "good": "succeeded", "goal": "succeeded", "fine": "succeeded",
+        "unmet": "handled", "tell": "succeeded",
+    }  # fmt: skip
+    for stop in range(1, len(events)):
+        again, cut = Races(), await cut_short(store, "r", stop)
+        done = {event.key for event in events[:stop] if event.kind in ("+", "-", "x")}
+        result = await again.graph().resume("r", store=cut)
+        assert (result.output, result.state) == (reference.output, reference.state), stop
+        assert {a.key: a.status for a in result.activations} == settled, stop
+        assert not set(again.calls) & done, stop
