@@ -82,6 +82,7 @@
     │   ├── UnknownToolError            there is no tool of that name
     │   ├── ToolInputError              arguments that do not fit the tool's schema
     │   ├── ToolReferenceError          a reference to a result that is not there
+    │   ├── ToolServerError             the server behind a tool is gone or too slow
     │   ├── ToolTimeoutError            a call was stopped after its tool's timeout
     │   └── ToolResultError             a tool returned what JSON cannot hold
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
@@ -208,6 +209,7 @@ from loomgraph.errors.tools import (
     ToolInputError,
     ToolReferenceError,
     ToolResultError,
+    ToolServerError,
     ToolTimeoutError,
     UnknownToolError,
 )
@@ -312,6 +314,7 @@ __all__ = [
     "ToolInputError",
     "ToolReferenceError",
     "ToolResultError",
+    "ToolServerError",
     "ToolTimeoutError",
     "UnknownEventError",
     "UnknownQuestionError",

@@ -11,6 +11,7 @@ __all__ = [
     "ToolInputError",
     "ToolReferenceError",
     "ToolResultError",
+    "ToolServerError",
     "ToolTimeoutError",
     "UnknownToolError",
 ]
@@ -47,6 +48,14 @@ class ToolTimeoutError(ToolError, TimeoutError):
     def __init__(self, name: str, seconds: float) -> None:
         self.name, self.seconds = name, seconds
         super().__init__(f"tool '{name}' was stopped after its timeout of {seconds:g} s. Ask for less at a time.")
+
+
+class ToolServerError(ToolError):
+    """The server behind a tool could not be reached, ended, or took too long. What it did is not known."""
+
+    def __init__(self, server: str, detail: str) -> None:
+        self.server = server
+        super().__init__(f"the tool server '{server}' failed: {brief_text(detail)}. It is connected anew when called.")
 
 
 class ToolResultError(ToolError):

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from loomgraph.errors import ActivationError, DefinitionError, ModelError, NodeTimeoutError, ValueRefusedError
+from loomgraph.errors import (
+    ActivationError,
+    DefinitionError,
+    ModelError,
+    NodeTimeoutError,
+    ToolError,
+    ToolServerError,
+    ToolTimeoutError,
+    ValueRefusedError,
+)
 
 __all__ = ["Cache", "Limit", "MapSpec", "OnItemError", "Quorum", "Retry", "Wait", "retryable"]
 
@@ -33,13 +42,15 @@ _RETRYABLE_4XX = frozenset({408, 409, 425, 429})
 def retryable(error: BaseException) -> bool:
     """Whether the default `Retry` tries again: not for programming errors, nor for 4xx other than 408, 409, 425, 429.
 
-    A ModelError says itself whether it is transient. Another exception's HTTP status is read from `.status_code`,
-    `.status` or `.response.status_code`.
+    A ModelError says itself whether it is transient; of a ToolError, a timeout and a server that is gone are. Another
+    exception's HTTP status is read from `.status_code`, `.status` or `.response.status_code`.
     """
     if isinstance(error, NodeTimeoutError):
         return True
     if isinstance(error, ModelError):
         return error.transient
+    if isinstance(error, ToolError):
+        return isinstance(error, (ToolServerError, ToolTimeoutError))
     if not isinstance(error, Exception) or isinstance(error, ActivationError):
         return False
     status = _status(error)

@@ -1,4 +1,1 @@
-"""Third parties, one a file, each with an optional extra of its own. Planned.
-
-It will never be needed to run a graph.
-"""
+"""Third parties, one a file, each with an optional extra of its own. None is needed to run a graph."""

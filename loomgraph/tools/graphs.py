@@ -63,7 +63,7 @@ def graph_tool(
         try:
             return reads.validate_json(to_json(arguments if whole else arguments["input"]), strict=True)
         except ValidationError as error:
-            raise ToolInputError(called, complaints(error)) from error
+            raise ToolInputError(called, complaints(error, "arguments" if whole else "input")) from error
 
     async def call(ctx: Context, **arguments: Any) -> Any:
         value = value_of(arguments)

@@ -230,10 +230,10 @@ def _refuse_unknown(name: str, options: Mapping[str, Any], described: Described)
                 )
 
 
-def complaints(error: ValidationError) -> list[str]:
-    """What is wrong with which argument, a sentence each."""
+def complaints(error: ValidationError, whole: str = "arguments") -> list[str]:
+    """What is wrong with which argument, a sentence each; `whole` is what all of it is called."""
     said: list[str] = []
     for item in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(step) for step in item["loc"]) or "arguments"
+        where = ".".join(str(step) for step in item["loc"]) or whole
         said.append(f"{where}: {item['msg']}")
     return said
