@@ -154,8 +154,6 @@ class DurableJournal(Journal):
     def wrote(self, end: int, batch: Batch) -> None:
         """The entries before `end` are durable."""
         self._written = end
-        if batch.values:
-            self.log.codec.known.update(value.digest for value in batch.values)
         self._wake()
 
     async def _write(self, status: RunStatus | None) -> None:

@@ -123,7 +123,10 @@ class LogFormat:
 
     def _dump(self, tp: Any, value: Any, where: str) -> Any:
         ref, rows = self.codec.dump(tp, value, where)
-        self.rows.update(rows)
+        if rows:
+            self.rows.update(rows)
+            # whatever names them from now on is written with them or after them
+            self.codec.known.update(rows)
         return ref
 
     def write(self, seq: int, entry: Entry) -> StoredEvent:
@@ -173,6 +176,7 @@ class LogFormat:
             found = _shapes[compiled] = Codec().dump(Any, blueprint_of(compiled.definition), "the graph")
         ref, rows = found
         self.rows.update({digest: data for digest, data in rows.items() if digest not in self.codec.known})
+        self.codec.known.update(rows)
         return ref
 
     def _waiting(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> list[Any]:

@@ -22,6 +22,7 @@ from pydantic_core import to_json
 from loomgraph.errors import CodecError, UnreadableError, ValueMissingError, ValueTooLargeError
 from loomgraph.graph.signature import describe_type
 from loomgraph.store.exact import same
+from loomgraph.store.growth import DIGEST, EMPTY, Growth, chained, item_type
 from loomgraph.store.types import TypeRegistry
 
 __all__ = ["MAX_BYTES", "Codec", "Rows"]
@@ -32,7 +33,6 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 Rows = dict[bytes, bytes]
 """Values to store: digest -> data."""
 
-_DIGEST: Final = 16
 _INLINE: Final = 96
 # lists shorter than this are cheaper inside their parent than as a row of their own
 _LIST_ITEMS: Final = 8
@@ -40,7 +40,6 @@ _PLAIN, _LIST = b"J", b"L"
 _ROW_KEY, _LIST_KEY, _ESCAPE = "$row", "$list", "$is"
 # whatever of it could be taken for one of these has it in its text
 _OURS: Final = b'"$'
-_EMPTY: Final = hashlib.blake2b(b"[]", digest_size=_DIGEST).digest()
 # of these the JSON is short, however it is escaped
 _SHORT_INT: Final = 10**18
 _SHORT_TEXT: Final = 15
@@ -60,6 +59,7 @@ class Codec:
         self.max_bytes = max_bytes
         self.registry = registry if registry is not None else TypeRegistry.default()
         self.known: set[bytes] = set()
+        self._growth = Growth(lambda new, old: same(new, old, dump=self._dump_of, wary=True))
 
     # ------------------------------------------------------------------ writing
 
@@ -72,8 +72,11 @@ class Codec:
         if type(value) is tp and tp in _SCALARS and _is_json(value):
             plain: Any = value
             text = to_json(plain)
-            self._weigh(text, where)
+            self._weigh(len(text), where)
         else:
+            grown = self._grown(tp, value, rows, where)
+            if grown is not None:
+                return grown, rows
             text = self._checked(tp, value, where)
             if len(text) <= _INLINE and _OURS not in text:
                 return json.loads(text), rows
@@ -96,12 +99,40 @@ class Codec:
             return bool(-_SHORT_INT < value < _SHORT_INT)
         return tp is bool or bool(tp is str and len(value) <= _SHORT_TEXT and value.isascii())
 
+    def _grown(self, tp: Any, value: Any, rows: Rows, where: str) -> Any:
+        """What stands for a long list whose items can be written one by one; None for anything else."""
+        inner = item_type(tp)
+        if inner is None or type(value) is not list:
+            return None
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        if len(items) < _LIST_ITEMS:
+            return None
+        grown = self._growth.begun(tp, items)
+        old = len(grown.items)
+        parts: Rows = {}
+        texts: list[bytes] = []
+        try:
+            for item in items[old:]:
+                text = self._checked(inner, item, where)
+                texts.append(to_json(self._split(json.loads(text), parts)))
+                grown.add(item, texts[-1], len(text))
+        except (CodecError, RecursionError):
+            return None  # it is said of the list as a whole
+        self._weigh(grown.sizes[-1], where)
+        start = self._written(grown.digests, parts)
+        if start < old or grown.sizes[-1] <= _INLINE:
+            return None
+        rows.update(parts)
+        self._grow(grown.digests, start, texts[start - old :], rows)
+        self._growth.remember(tp, grown)
+        return {_LIST_KEY: grown.digests[-1].hex()}
+
     def _checked(self, tp: Any, value: Any, where: str) -> bytes:
         """The value's JSON, of which it is known that it reads back as the same value."""
         try:
             form = self.registry.form(tp)
             text = form.dump(value)
-            self._weigh(text, where)
+            self._weigh(len(text), where)
             back = form.load(text)
             difference = same(value, back, dump=self._dump_of)
         except ValueTooLargeError:
@@ -116,9 +147,9 @@ class Codec:
         written = self.registry.find(cls)
         return None if written is None else written[0]
 
-    def _weigh(self, text: bytes, where: str) -> None:
-        if len(text) > self.max_bytes:
-            raise ValueTooLargeError(where, len(text), self.max_bytes)
+    def _weigh(self, size: int, where: str) -> None:
+        if size > self.max_bytes:
+            raise ValueTooLargeError(where, size, self.max_bytes)
 
     def _split(self, plain: Any, rows: Rows) -> Any:
         """Long lists become rows of their own; keys that look like ours are escaped."""
@@ -134,19 +165,27 @@ class Codec:
 
     def _list(self, items: list[Any], rows: Rows) -> str:
         texts = [to_json(item) for item in items]
-        digests = [_EMPTY]
+        digests = [EMPTY]
         for text in texts:
-            digests.append(hashlib.blake2b(digests[-1] + text, digest_size=_DIGEST).digest())
-        start = len(texts)
-        while start and digests[start] not in self.known and digests[start] not in rows:
-            start -= 1
-        if start < len(texts):
-            data = _LIST + digests[start] + b"[" + b",".join(texts[start:]) + b"]"
-            self._put(digests[-1], data, rows)
+            digests.append(chained(digests[-1], text))
+        start = self._written(digests, rows)
+        self._grow(digests, start, texts[start:], rows)
         return digests[-1].hex()
 
+    def _written(self, digests: list[bytes], rows: Rows) -> int:
+        """How many items the longest beginning has that is stored, or will be with `rows`."""
+        start = len(digests) - 1
+        while start and digests[start] not in self.known and digests[start] not in rows:
+            start -= 1
+        return start
+
+    def _grow(self, digests: list[bytes], start: int, texts: list[bytes], rows: Rows) -> None:
+        """Add the row of a list whose first `start` items are stored; the rest are `texts`."""
+        if texts:
+            self._put(digests[-1], _LIST + digests[start] + b"[" + b",".join(texts) + b"]", rows)
+
     def _row(self, data: bytes, rows: Rows) -> str:
-        digest = hashlib.blake2b(data, digest_size=_DIGEST).digest()
+        digest = hashlib.blake2b(data, digest_size=DIGEST).digest()
         self._put(digest, data, rows)
         return digest.hex()
 
@@ -199,10 +238,10 @@ class Codec:
     def _joined(self, digest: bytes, values: Mapping[bytes, bytes], where: str) -> list[Any]:
         """A list, from its last growth back to its beginning."""
         parts: list[list[Any]] = []
-        while digest != _EMPTY:
+        while digest != EMPTY:
             data = _fetch(values, digest, where)
-            digest = data[1 : 1 + _DIGEST]
-            parts.append(json.loads(data[1 + _DIGEST :]))
+            digest = data[1 : 1 + DIGEST]
+            parts.append(json.loads(data[1 + DIGEST :]))
         return [self._join(item, values, where) for part in reversed(parts) for item in part]
 
 
