@@ -53,7 +53,7 @@ class ReAct:
         wf.edge(prompt, model)
         if agent.tools:
             ends = any(tool.ends_turn for tool in agent.tools)
-            batch = (EndingToolBatch if ends else ToolBatch)(agent.tools, around=agent.around)
+            batch = (EndingToolBatch if ends else ToolBatch)(agent.tools, around=agent.guard)
             tools = wf.node(batch, name="tools")
             wf.edge(model, tools, when=Calls)
             wf.edge(model, answer, when=Answered)

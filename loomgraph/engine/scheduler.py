@@ -77,6 +77,7 @@ class Scheduler:
         self.inner: dict[Activation, int] = {}
         self.doing: dict[Activation, int] = {}
         self._done: anyio.Event | None = None
+        self._looking = False
         self._breath = 0
 
     # ------------------------------------------------------------------ the run
@@ -123,6 +124,19 @@ class Scheduler:
         """Have `run` look whether the run is over, or to be suspended."""
         if self._done is not None:
             self._done.set()
+        elif self.waits is not None and not self._looking and self.group is not None:
+            # the run's own task is a worker still, and in a node that waits for its graph: somebody else looks
+            self._looking = True
+            self.variables.copy().run(self.group.start_soon, self._look)
+
+    async def _look(self) -> None:
+        assert self.group is not None
+        assert self.waits is not None
+        self._looking = False
+        if self._done is not None:
+            self._done.set()
+        elif await self.waits.suspends():
+            self.group.cancel_scope.cancel()
 
     def stop(self, reason: str) -> None:
         """Cancel the run; what finishes anyway is kept."""

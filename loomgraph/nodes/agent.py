@@ -29,6 +29,7 @@ from loomgraph.models.requests import Effort
 from loomgraph.nodes.conversation import Conversation
 from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.nodes.model_call import Instructions
+from loomgraph.nodes.permissions import Permissions, guarded
 from loomgraph.runtime.graph import Graph, refuse_running_loop
 from loomgraph.runtime.handle import RunHandle
 from loomgraph.runtime.options import ResumeKeywords, RunKeywords
@@ -74,7 +75,8 @@ class Agent(Generic[InT, OutT]):
     tools, functions, workflows, graphs or other agents. `input` and `output` are types: an input that is not text is
     shown to the model as JSON, or as what `prompt` makes of it; an output that is not text is asked for by its schema,
     and an answer that does not fit goes back to the model `repairs` times. `architecture` is one of
-    `loomgraph.architectures`, or its name. `around` stands around every tool call. The rest goes into every request.
+    `loomgraph.architectures`, or its name. `permissions` say which tools may be called,
+    may not, or are asked about; `around` stands around every call that is permitted. The rest goes into every request.
 
     Every visit of an agent node begins a fresh conversation. Raises DefinitionError for what cannot be meant.
     """
@@ -88,6 +90,7 @@ class Agent(Generic[InT, OutT]):
     prompt: Callable[[Any], str | UserMessage] | None = None
     architecture: Architecture | str = "react"
     repairs: int = 1
+    permissions: Permissions = field(default_factory=Permissions)
     around: Around | None = None
     description: str | None = None
     effort: Effort | None = None
@@ -124,6 +127,11 @@ class Agent(Generic[InT, OutT]):
         else:
             said = value if isinstance(value, (str, UserMessage)) else to_json(value, indent=2).decode()
         return Conversation(messages=[said if isinstance(said, UserMessage) else user(said)])
+
+    @property
+    def guard(self) -> Around:
+        """What stands around every tool call of this agent."""
+        return guarded(self.permissions, self.around)
 
     @property
     def request_settings(self) -> dict[str, Any]:

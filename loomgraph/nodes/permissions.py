@@ -1,0 +1,151 @@
+"""Who may call which tool: rules that allow, deny or ask, and approvals as durable questions. Runs no tool itself.
+
+A tool that is marked destructive and that no rule speaks of is asked about. Where nobody can be asked, because the run
+has no store to wait in, what would have to be asked is denied.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from loomgraph.errors import DefinitionError, StorelessPauseError, ToolInputError
+from loomgraph.graph.context import Context
+from loomgraph.tools.batch import Around, Proceed
+from loomgraph.tools.calls import ToolCall, ToolResult
+from loomgraph.tools.effects import Keys
+from loomgraph.tools.tool import Tool
+
+__all__ = ["Approval", "ApprovalRequest", "Decision", "Permissions", "Rule", "guarded"]
+
+Decision: TypeAlias = Literal["allow", "deny", "ask"]
+
+
+class ApprovalRequest(BaseModel):
+    """The question: may this tool be called with these arguments, for this user?"""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool: str
+    description: str
+    arguments: dict[str, JsonValue]
+    user_id: str | None = None
+    reason: str = ""
+
+
+class Approval(BaseModel):
+    """The answer: call it, do not, or call it with other `arguments`. `reason` is told to the model of a denial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    approve: bool
+    arguments: dict[str, JsonValue] | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`decision` for calls of tools whose name fits the pattern `tool`, for users that fit `user`, where `when` holds.
+
+    Patterns are those of a shell (`write_*`). A call without a user fits no `user` but `"*"`. `when` is given the
+    arguments, references replaced; where it raises, the call is denied. `reason` is told with a denial or a question.
+    """
+
+    decision: Decision
+    tool: str = "*"
+    user: str = "*"
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decision not in ("allow", "deny", "ask"):
+            raise DefinitionError(f"Rule({self.decision!r}) is unknown; use 'allow', 'deny' or 'ask'.")
+
+    def fits(self, tool: Tool, arguments: Mapping[str, Any], user_id: str | None) -> bool:
+        """Whether the rule speaks of this call."""
+        if not fnmatch.fnmatchcase(tool.name, self.tool):
+            return False
+        if self.user != "*" and (user_id is None or not fnmatch.fnmatchcase(user_id, self.user)):
+            return False
+        return self.when is None or self.when(arguments)
+
+
+class Permissions:
+    """Rules in order, of which the first that fits decides. Where none does: `otherwise`, and "ask" for what is
+    destructive."""
+
+    def __init__(self, *rules: Rule, otherwise: Decision = "allow") -> None:
+        self.rules = rules
+        self.otherwise: Decision = Rule(otherwise).decision
+
+    def decide(self, tool: Tool, arguments: Mapping[str, Any], user_id: str | None) -> tuple[Decision, str]:
+        """What is to be done about a call, and why. A rule that cannot be worked out denies."""
+        for rule in self.rules:
+            try:
+                fits = rule.fits(tool, arguments, user_id)
+            except Exception as error:
+                return "deny", f"a rule about it could not be worked out ({type(error).__name__}: {error})"
+            if fits:
+                return rule.decision, rule.reason
+        if tool.destructive and self.otherwise == "allow":
+            return "ask", "it is marked destructive"
+        return self.otherwise, ""
+
+
+def guarded(permissions: Permissions, inner: Around | None = None) -> Around:
+    """What stands around every call so that the permissions are kept; `inner` stands around what is permitted."""
+
+    async def around(tool: Tool, call: ToolCall, ctx: Context, proceed: Proceed) -> ToolResult:
+        arguments: Mapping[str, Any] = call.arguments if isinstance(call.arguments, dict) else {}
+        try:
+            tool.validated(arguments)
+        except ToolInputError:
+            return await proceed(call)  # it will not be called: nobody is to be asked about that
+        decision, reason = permissions.decide(tool, arguments, ctx.user_id)
+        if decision == "ask":
+            asked = await _asked(tool, arguments, ctx, reason)
+            if isinstance(asked, str):
+                return _denied(call, asked)
+            call = call.model_copy(update={"arguments": dict(asked)})
+        elif decision == "deny":
+            return _denied(call, reason)
+        return await (proceed(call) if inner is None else inner(tool, call, ctx, proceed))
+
+    return around
+
+
+async def _asked(tool: Tool, arguments: Mapping[str, Any], ctx: Context, reason: str) -> Mapping[str, Any] | str:
+    """The arguments that were approved, or why the call is denied."""
+    question = ApprovalRequest(
+        tool=tool.name,
+        description=tool.description,
+        arguments=dict(arguments),
+        user_id=ctx.user_id,
+        reason=reason,
+    )
+    try:
+        answer = await ctx.ask(question, Approval, key="approve")
+    except StorelessPauseError:
+        return f"it has to be approved ({reason or 'a rule says so'}), and this run has nobody to ask"
+    if not answer.approve:
+        return answer.reason or "it was not approved"
+    if answer.arguments is None:
+        return arguments
+    before, after = tool.footprint(arguments), tool.footprint(answer.arguments)
+    if not (_within(after.reads, before.reads) and _within(after.writes, before.writes)):
+        # other calls were ordered by what this one said it touches
+        return "it was approved with arguments that touch something else; call it anew with those"
+    return answer.arguments
+
+
+def _within(inner: Keys, outer: Keys) -> bool:
+    return outer is None or (inner is not None and inner <= outer)
+
+
+def _denied(call: ToolCall, reason: str) -> ToolResult:
+    why = reason or "a rule says so"
+    return ToolResult(id=call.id, name=call.name, outcome="denied", content=f"not permitted: {why}.")
