@@ -34,6 +34,7 @@ from loomgraph.runtime.graph import Graph, refuse_running_loop
 from loomgraph.runtime.handle import RunHandle
 from loomgraph.runtime.options import ResumeKeywords, RunKeywords
 from loomgraph.runtime.plugs import plug
+from loomgraph.runtime.recorded import OnChange
 from loomgraph.runtime.result import RunResult
 from loomgraph.runtime.sessions import latest_run
 from loomgraph.runtime.workflow import Workflow
@@ -200,9 +201,17 @@ class Agent(Generic[InT, OutT]):
                 yield AgentRun(run, receive)
             group.cancel_scope.cancel()
 
-    async def resume(self, run_id: str, *, store: Any, **options: Unpack[ResumeKeywords]) -> RunResult[OutT]:
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        store: Any,
+        answers: Mapping[str, Any] | None = None,
+        on_change: OnChange = "strict",
+        **options: Unpack[ResumeKeywords],
+    ) -> RunResult[OutT]:
         """Go on with a run where its log ends; options and errors are those of `Graph.resume`."""
-        return await self.graph.resume(run_id, store=store, **options)
+        return await self.graph.resume(run_id, store=store, answers=answers, on_change=on_change, **options)
 
     async def _start_of(self, value: Any, store: Any, options: Mapping[str, Any]) -> Any:
         session = options.get("session_id")
