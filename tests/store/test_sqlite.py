@@ -14,7 +14,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from loomgraph import END, START, Workflow
+from loomgraph import END, START, Graph, Workflow
 from loomgraph.errors import StoreError
 from loomgraph.store.protocol import Batch, Lease, RunHeader, Store, StoredEvent, StoredValue, prompt_append
 from loomgraph.store.sqlite import SQLiteStore
@@ -200,6 +200,46 @@ async def test_whoever_wraps_append_sees_every_write(tmp_path: Path) -> None:
 
 async def _more(x: int) -> int:
     return x + 1
+
+
+class _Traced(SQLiteStore):
+    """Notes every statement of its writing connection."""
+
+    statements: list[str]
+
+    def _connect(self) -> None:
+        super()._connect()
+        assert self._connection is not None
+        self.statements = []
+        self._connection.set_trace_callback(self.statements.append)
+
+
+def _chained(length: int) -> Graph[int, int]:
+    wf = Workflow("chain", input=int, output=int)
+    wf.chain(START, *(wf.node(_more, name=f"n{i}") for i in range(length)), END)
+    return wf.compile()
+
+
+@pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
+@pytest.mark.anyio
+async def test_a_step_costs_one_commit_of_few_statements(tmp_path: Path, synchronous: str) -> None:
+    async with _Traced(tmp_path / "runs.db", synchronous="FULL" if synchronous == "FULL" else "NORMAL") as store:
+        await _chained(100).run(0, store=store)
+    text = "\n".join(statement.partition(" (")[0] for statement in store.statements)
+    begins = [part.splitlines() for part in text.split("BEGIN IMMEDIATE\n")[1:]]
+    # "finished n" and "started n + 1" travel together; before them comes the question whose run it is
+    step = ["SELECT token, owner,", "INSERT INTO log", "INSERT INTO log", "COMMIT"]
+    assert begins.count(step) >= 99
+    assert len(begins) < 106
+
+
+@pytest.mark.anyio
+async def test_items_of_a_map_share_commits(tmp_path: Path) -> None:
+    wf = Workflow("map", input=list[int], output=list[int])
+    wf.edge(wf.map(START, wf.node(_more)), END)
+    async with _Traced(tmp_path / "runs.db") as store:
+        await wf.compile().run(list(range(500)), store=store)
+        assert store.statements.count("COMMIT") < 250
 
 
 @pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])

@@ -43,9 +43,10 @@ T = TypeVar("T")
 # what the event loop's thread may commit by itself
 _INLINE_JOBS = 32
 _INLINE_BYTES = 32_000
-# a commit there that took longer (s) sends the next ones to the writer thread for so many times as long, or so long (s)
+# two commits there that each took longer (s), with fewer than so many between them, send the next ones to the writer
+# thread for a while (s); one alone may as well be a processor that was busy
 _SLOW = 0.005
-_TIMES = 5
+_BETWEEN = 16
 _CALM = 0.25
 # pauses (s) between tries for a locked database
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -61,9 +62,9 @@ class SQLiteStore:
     those that are waiting together share one. With `synchronous="NORMAL"` a commit is a write into the operating
     system's page cache, some 20 us, less than waking a thread. So a small commit (up to 32 writes, 32 kB) is made on
     the event loop's own thread, if nobody else holds the database: no lock is waited for there, and no file is synced
-    there, because a background thread does all checkpoints. Should the disk stall one nevertheless for over five
-    milliseconds, the writer thread takes all for five times as long (at most a quarter of a second), as it does larger
-    writes and whatever meets a lock.
+    there, because a background thread does all checkpoints. Should the disk stall them nevertheless, two of a few for
+    over five milliseconds, the next quarter of a second goes to the writer thread, as do larger writes and whatever
+    meets a lock.
 
     *What can be lost.* A killed process loses nothing that was acknowledged, with either setting, and neither a power
     cut nor a crash of the operating system corrupts the file. With "FULL" they lose nothing, and each commit waits
@@ -96,6 +97,8 @@ class SQLiteStore:
         self._closed = False
         self._process = os.getpid()
         self._calm_until = 0.0
+        # commits on the event loop's thread since one was slow
+        self._quick = _BETWEEN
         normal = synchronous == "NORMAL"
         self._keeper = Keeper(self.path, lambda: connect(self.path, wait), self._held) if normal else None
         self._writer = Writer(self.name, self._commit, self._commit_here if normal else None, _INLINE_JOBS)
@@ -328,8 +331,11 @@ class SQLiteStore:
         finally:
             self._held.release()
         now = time.monotonic()
+        self._quick += 1
         if now - started > _SLOW:
-            self._calm_until = now + min((now - started) * _TIMES, _CALM)
+            if self._quick < _BETWEEN:
+                self._calm_until = now + _CALM
+            self._quick = 0
         self._wrote(jobs)
         return True
 
