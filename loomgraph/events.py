@@ -70,6 +70,7 @@ __all__ = [
     "activation_key",
     "escape",
     "node_path",
+    "path_of",
     "question_id",
 ]
 
@@ -95,6 +96,11 @@ def activation_key(scope: str, name: str, iteration: Sequence[int], index: int |
 def node_path(key: str) -> tuple[str, ...]:
     """The names of the nodes in an activation key, outermost first, without iterations, items and attempts."""
     return tuple(unquote(_DECORATION.sub("", part)) for part in key.split("/"))
+
+
+def path_of(key: str) -> str:
+    """The path of an activation's node: the key without iterations, items and attempts, names still escaped."""
+    return "/".join(_DECORATION.sub("", part) for part in key.split("/"))
 
 
 def question_id(key: str, name: str) -> str:

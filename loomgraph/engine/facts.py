@@ -8,7 +8,7 @@ from typing import Any
 from loomgraph import events
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.later import Later
-from loomgraph.events import Event, escape, node_path
+from loomgraph.events import Event, path_of
 
 __all__ = ["FIELDS", "Entry", "Shadow", "event_of", "key_of"]
 
@@ -67,8 +67,7 @@ class Shadow:
 
     def __init__(self, key: str) -> None:
         self.key = key
-        names = node_path(key)
-        self.path = "/".join(escape(name) for name in names)
+        self.path = path_of(key)
         head, _, last = key.rpartition("/")
         item = _ITEM.search(last)
         self.index = int(item[1]) if item else None

@@ -111,17 +111,32 @@ class Scheduler:
         return root
 
     async def recorded(self) -> None:
-        """Return once what node code recorded is durable; if it cannot be, the run ends, whatever the node does."""
+        """Return once what node code recorded is durable; if it cannot be, the run ends, whatever the node does.
+
+        The run's own task writes: node code may be in a task of its own, which somebody cancels in the middle of it.
+        """
+        journal, group = self.journal, self.group
+        assert group is not None
         try:
-            if self.ready or not self.journal.commit_now():
-                await self.journal.commit()
+            if not journal.durable or (not self.ready and journal.commit_now()):
+                return
         except BaseException:
-            if self.journal.broken is not None and self.group is not None:
-                self.group.cancel_scope.cancel()
+            group.cancel_scope.cancel()
             raise
+        done = anyio.Event()
+        self.variables.copy().run(group.start_soon, self._write, done)
+        await done.wait()
+        if journal.broken is not None:
+            raise journal.broken
+
+    async def _write(self, done: anyio.Event) -> None:
+        try:
+            await self.journal.commit()
+        finally:
+            done.set()
 
     def look(self) -> None:
-        """Have `run` look whether the run is over, or to be suspended."""
+        """Have somebody look whether the run is over, or to be suspended: `run`, unless it is itself a worker yet."""
         if self._done is not None:
             self._done.set()
         elif self.waits is not None and not self._looking and self.group is not None:

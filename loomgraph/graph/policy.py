@@ -24,6 +24,7 @@ _PROGRAMMING: tuple[type[BaseException], ...] = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    DefinitionError,
     ImportError,
     LookupError,
     NameError,

@@ -133,7 +133,7 @@ class Asking(Waits):
         self.journal.prepare_step(activation, f"ask:{id}", tp, value)
         activation.stepped(f"ask:{id}", value)
         self._record(QuestionAnswered, activation, (id, value, answer.by))
-        await self.journal.commit()
+        await self.scheduler.recorded()
         return True
 
     async def signalled(self, activation: Activation, signal: str, number: int, tp: Any) -> bool:
@@ -153,7 +153,7 @@ class Asking(Waits):
             self.journal.prepare_step(activation, f"message:{found.message}", tp, value)
             activation.stepped(activation.next_signal(signal), value)
             self._record(SignalReceived, activation, (signal, found.message, value, None))
-            await self.journal.commit()
+            await self.scheduler.recorded()
         return True
 
     def _await(self, activation: Activation, signal: str, number: int, tp: Any) -> None:

@@ -21,8 +21,7 @@ from loomgraph.events import (
     RunSuspended,
     SignalAwaited,
     SignalReceived,
-    escape,
-    node_path,
+    path_of,
 )
 from loomgraph.store.codec import Codec
 
@@ -156,11 +155,10 @@ class WaitingFold:
 
     def _ask(self, seq: int, time: float, key: str, values: tuple[Any, ...]) -> None:
         id, question, expects, refused = values
-        node = "/".join(escape(name) for name in node_path(key))
         self.questions.pop(id, None)
         self.closed.pop(id, None)
         self.asked[id] = question
-        self.questions[id] = Question(id, key, node, question, expects or {}, time, seq, refused)
+        self.questions[id] = Question(id, key, path_of(key), question, expects or {}, time, seq, refused)
         self._asks.setdefault(key, {})[id] = None
 
     def _arrived(self, key: str, signal: str) -> None:
