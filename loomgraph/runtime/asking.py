@@ -390,6 +390,9 @@ class Asking(Waits):
                 self.release(activation)
         for activation, answer in given.items():
             self._give(activation, answer)
+        # answers are there before the graphs of ctx.run that asked
+        for activation in [doubted for doubted, id in self._doubting.items() if id in self.answers]:
+            self._settle(activation)
 
     def _answer_to_doubt(self, activation: Activation, fold: Fold) -> Any:
         """What was said about a doubt, and not done yet when the log ended."""
