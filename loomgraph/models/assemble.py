@@ -123,6 +123,8 @@ class Assembler:
         """A tool call begins. A provider that gives it no id has one made here, unique in the conversation."""
         if key in self._parts:
             raise CorruptResponseError(self.model, f"a tool call begins twice ({key})")
+        if not name:
+            raise CorruptResponseError(self.model, f"a tool call that names no tool ({key})")
         index = len(self._calls)
         part = _Call(index, call_id or f"call_{len(self._request.messages)}_{index}", name)
         self._parts[key] = part

@@ -37,12 +37,24 @@ from loomgraph.models.wire import ServerEvent, as_count, as_dict, as_list, as_ob
 
 __all__ = ["OpenAIChatModel", "read_chunk"]
 
+# OpenAI's words, and those of servers that speak the same with an accent
 _FINISH = {
     "stop": FinishReason.STOP,
+    "eos": FinishReason.STOP,
+    "eos_token": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "end_turn": FinishReason.STOP,
     "length": FinishReason.LENGTH,
+    "max_tokens": FinishReason.LENGTH,
+    "model_length": FinishReason.LENGTH,
     "tool_calls": FinishReason.TOOL_CALLS,
+    "tool_use": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
+    "refusal": FinishReason.CONTENT_FILTER,
+    "safety": FinishReason.CONTENT_FILTER,
+    "sensitive": FinishReason.CONTENT_FILTER,
 }
+_FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
 
 
 class OpenAIChatModel(Adapter):
@@ -209,8 +221,8 @@ def _read_call(assembler: Assembler, call: dict[str, Any]) -> Iterator[StreamEve
 
 
 def _finished(assembler: Assembler, finish: str) -> None:
-    if finish == "error":
-        raise ModelServerError(assembler.model, "the answer ended with an error")
+    if finish in _FAILED:
+        raise ModelServerError(assembler.model, f"the answer ended with '{finish}'")
     if finish == "abort":
         raise StreamTruncatedError(assembler.model, "the server gave the answer up")
     assembler.finish = _FINISH.get(finish, FinishReason.OTHER)

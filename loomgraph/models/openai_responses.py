@@ -170,7 +170,7 @@ class OpenAIModel(Adapter):
         if status == "completed":
             assembler.finish = FinishReason.STOP
         elif status == "incomplete":
-            assembler.finish = _INCOMPLETE.get(reason, FinishReason.OTHER)
+            assembler.finish = _INCOMPLETE.get(reason, FinishReason.LENGTH)  # without a reason it is short too
         else:
             raise refused(self.name, f"the response is {status}")
 
@@ -212,9 +212,11 @@ def _read_item(assembler: Assembler, item: dict[str, Any], index: Any, kind: str
                 yield from assembler.arguments(key, as_text(item.get("arguments")))
             yield from assembler.close(key)
         case "reasoning":
+            thought = _thought(item)
             if not assembler.has(key):
-                yield from assembler.thinking(key, _thought(item))
-            assembler.sign(key, block=item)
+                yield from assembler.thinking(key, thought)
+            if thought or item.get("encrypted_content"):
+                assembler.sign(key, block=item)
         case "message":
             for position, part in enumerate(as_list(item.get("content"))):
                 if not assembler.has(("text", index, position)):
