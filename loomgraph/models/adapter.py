@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import anyio.to_thread
 from typing_extensions import TypedDict
 
-from loomgraph.errors import CorruptResponseError, DefinitionError, ModelError
+from loomgraph.errors import CorruptResponseError, DefinitionError, LoomgraphError
 from loomgraph.graph.policy import Retry
 from loomgraph.models.assemble import Assembler
 from loomgraph.models.faults import refused, translated
@@ -138,7 +138,7 @@ class Adapter(ABC):
                 async with aclosing(self._read(response.http_response, assembler)) as events:
                     async for event in events:
                         yield event
-        except ModelError:
+        except LoomgraphError:
             raise
         except Exception as error:
             raise translated(self.name, error, begun=begun) from error

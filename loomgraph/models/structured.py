@@ -64,7 +64,7 @@ class OutputType(Generic[T]):
         text = response.text
         if self.spec is None:
             return cast(T, text)
-        fitting: list[bytes] = []
+        fitting: list[str] = []
         values: list[T] = []
         complaint = "there is no JSON in it"
         for candidate in _candidates(text):
@@ -73,8 +73,9 @@ class OutputType(Generic[T]):
             except ValidationError as error:
                 complaint = _complaints(error)
                 continue
-            if to_json(candidate) not in fitting:
-                fitting.append(to_json(candidate))
+            said = json.dumps(candidate, sort_keys=True)
+            if said not in fitting:
+                fitting.append(said)
                 values.append(value)
         if len(values) == 1:
             return values[0]
@@ -172,7 +173,8 @@ def _candidates(text: str) -> Iterator[Any]:
         except (ValueError, RecursionError):
             at += 1
             continue
-        yield value
+        if value:  # an empty one is a figure of speech, unless it stands alone
+            yield value
 
 
 _NONE: Any = object()

@@ -137,9 +137,7 @@ async def test_a_conversation_with_parallel_tools_thinking_and_a_typed_answer_is
 @pytest.mark.parametrize("streaming", STREAMING)
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.anyio
-async def test_an_answer_that_does_not_fit_is_repaired_once(
-    fixtures: FixtureServer, api: str, streaming: bool
-) -> None:
+async def test_an_answer_that_does_not_fit_is_repaired_once(fixtures: FixtureServer, api: str, streaming: bool) -> None:
     model = _make(fixtures, api, streaming)
     answer = await ask(model, "wrong shape", Packing)
     assert answer.value == Packing(items=["coat"], days=1)
