@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loomgraph import events
+from loomgraph.cli.clean import clean
 
 __all__ = ["Progress", "Row", "Status", "Tally"]
 
@@ -141,13 +142,15 @@ class Progress:
             self._live.update(self.table(), refresh=True)
             self._live.stop()
 
-    def feed(self, event: events.Event) -> None:
-        """Take one event in and show it."""
+    def feed(self, event: events.Event, *, past: bool = False) -> None:
+        """Take one event in and show it; one of the `past` is counted, but has no line of its own."""
         line = self.tally.feed(event)
+        if past:
+            return
         if self._live is not None:
             self._live.update(self.table())
         elif line is not None and not self._quiet:
-            self._console.print(Text(line), soft_wrap=True)
+            self._console.print(Text(clean(line)), soft_wrap=True)
 
     def table(self) -> Table:
         """One line a node; the last ones if the terminal is too low for all of them."""
@@ -158,7 +161,7 @@ class Progress:
             retried = f"{row.retries} retried" if row.retries else ""
             table.add_row(
                 Text(row.status, _STYLES[row.status]),
-                Text(row.node),
+                Text(clean(row.node)),
                 Text(row.count),
                 Text(f"{row.seconds:.2f} s" if row.finished else ""),
                 Text(retried, "yellow"),

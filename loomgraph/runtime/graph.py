@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, 
     from loomgraph.runtime.options import ResumeKeywords, RunKeywords
     from loomgraph.runtime.recorded import OnChange
     from loomgraph.runtime.result import RunResult
+    from loomgraph.runtime.run import Run
     from loomgraph.runtime.waiting import Question
     from loomgraph.store.protocol import Store
 
@@ -145,21 +147,62 @@ class Graph(Generic[InT, OutT]):
         (`on_change="compatible"` lets nodes that ran have other code), what `answer` raises, and what `run` raises.
         """
         from loomgraph.runtime import questions
-        from loomgraph.runtime.options import RunOptions
-        from loomgraph.runtime.recorded import load
-        from loomgraph.runtime.run import Run
         from loomgraph.store.opening import opened
 
         async with opened(store) as kept:
             assert kept is not None
-            recorded = await load(kept, run_id, self._compiled, on_change)
-            run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), kept, recorded)
-            if answers:
-                await questions.answer(kept, run_id, answers, typed=self._answered_in)
+            run = await self._recalled(kept, run_id, answers, on_change, options)
             result = await run.execute()
             if result.status == "suspended":
                 questions.refuse_invalid(run_id, answers or {}, run.refused)
             return result
+
+    @asynccontextmanager
+    async def reopen(
+        self,
+        run_id: str,
+        *,
+        store: Store | str,
+        answers: Mapping[str, Any] | None = None,
+        on_change: OnChange = "strict",
+        **options: Unpack[ResumeKeywords],
+    ) -> AsyncGenerator[RunHandle[OutT]]:
+        """`resume` in the background: `async with graph.reopen("t-42", store=...) as run:`.
+
+        The handle is that of `start`. `run.events()` begins with what the log has, `run.events(n)` with event `n`.
+        Options and errors are those of `resume`.
+        """
+        from loomgraph.runtime import questions
+        from loomgraph.runtime.handle import RunHandle
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            run = await self._recalled(kept, run_id, answers, on_change, options)
+            async with RunHandle[OutT](run) as handle:
+                yield handle
+            if handle.status == "suspended":
+                questions.refuse_invalid(run_id, answers or {}, run.refused)
+
+    async def _recalled(
+        self,
+        store: Store,
+        run_id: str,
+        answers: Mapping[str, Any] | None,
+        on_change: OnChange,
+        options: ResumeKeywords,
+    ) -> Run:
+        """A run as its store has it, ready to go on, with these answers sent to it."""
+        from loomgraph.runtime import questions
+        from loomgraph.runtime.options import RunOptions
+        from loomgraph.runtime.recorded import load
+        from loomgraph.runtime.run import Run
+
+        recorded = await load(store, run_id, self._compiled, on_change)
+        run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), store, recorded)
+        if answers:
+            await questions.answer(store, run_id, answers, typed=self._answered_in)
+        return run
 
     async def answer(
         self, run_id: str, answers: Mapping[str, Any], *, store: Store | str, by: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -41,15 +42,23 @@ def _plain_store(store: Store | str) -> Store:
     if colon and scheme == "sqlite" and rest:
         from loomgraph.store.sqlite import SQLiteStore
 
-        return SQLiteStore(rest.removeprefix("//"))
+        return SQLiteStore(_file(rest))
     if colon and scheme in ("postgresql", "postgres") and rest:
         from loomgraph.store.postgres import PostgresStore
 
         return PostgresStore(store)
     close = difflib.get_close_matches(scheme, _FORMS, n=1)
     near = f"{close[0]}:{rest}" if colon and close and scheme not in _FORMS else None
+    if near is None and re.search(r"[\\/.]", store) and scheme not in _FORMS and "://" not in store:
+        near = f"sqlite:{store}"  # a path, of Windows too
     detail = f"'{scheme}' is no kind of store" if colon and scheme not in _FORMS else "its place is missing"
     raise StoreAddressError(store, detail, list(_FORMS.values()), near)
+
+
+def _file(place: str) -> str:
+    """The path in `sqlite:PATH` or `sqlite://PATH`; a drive's letter needs no slash before it."""
+    path = place.removeprefix("//")
+    return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
 
 
 @asynccontextmanager

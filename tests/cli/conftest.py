@@ -94,7 +94,61 @@ def make():
     return double_wf
 '''
 
-MODULES = {"triage.py": TRIAGE, "broken.py": BROKEN, "numbers_.py": NUMBERS}
+ORDER = '''
+from pathlib import Path
+
+import anyio
+
+from loomgraph import END, START, Workflow
+
+wf = Workflow("order", input=int, output=int)
+
+
+@wf.node
+async def price(amount: int) -> int:
+    with Path("calls.txt").open("a") as file:
+        file.write("price\\n")
+    return amount * 2
+
+
+@wf.node
+async def pay(total: int) -> int:
+    if Path("hold").exists():
+        await anyio.sleep_forever()
+    if Path("closed").exists():
+        raise RuntimeError("the bank is closed")
+    return total + 1
+
+
+wf.chain(START, price, pay, END)
+'''
+
+REFUND = '''
+from pydantic import BaseModel
+
+from loomgraph import END, START, Context, Workflow
+from loomgraph.nodes import Human
+
+
+class Approval(BaseModel):
+    yes: bool
+    why: str = ""
+
+
+wf = Workflow("refund", input=int, output=str)
+approve = wf.node(Human("Refund {input} EUR?", answer=Approval, input=int), name="approve")
+
+
+@wf.node
+async def pay(approval: Approval, ctx: Context) -> str:
+    paid = await ctx.wait_for("paid", float)
+    return f"{approval.yes}: {paid}"
+
+
+wf.chain(START, approve, pay, END)
+'''
+
+MODULES = {"triage.py": TRIAGE, "broken.py": BROKEN, "numbers_.py": NUMBERS, "order.py": ORDER, "refund.py": REFUND}
 
 
 @pytest.fixture
@@ -105,6 +159,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for variable in ("LOOMGRAPH_STORE", "LOOMGRAPH_KEY"):
+        monkeypatch.delenv(variable, raising=False)
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -118,7 +174,7 @@ def loom(place: Path) -> Callable[..., Any]:
     """Call the command in this process: `loom("check", "triage")`; `given` is its standard input."""
     runner = CliRunner()
 
-    def call(*arguments: str, given: str | None = None) -> Any:
+    def call(*arguments: str, given: str | bytes | None = None) -> Any:
         return runner.invoke(app, list(arguments), input=given)
 
     return call

@@ -19,6 +19,10 @@ from loomgraph.store.sqlite import SQLiteStore
         ("sqlite:../runs.db", "../runs.db"),
         ("sqlite:///abs/runs.db", "/abs/runs.db"),
         ("sqlite:/abs/runs.db", "/abs/runs.db"),
+        (r"sqlite:C:\x\runs.db", r"C:\x\runs.db"),
+        (r"sqlite:///C:\x\runs.db", r"C:\x\runs.db"),
+        ("sqlite:///c:/x/runs.db", "c:/x/runs.db"),
+        ("sqlite:with space/ü.db", "with space/ü.db"),
     ],
 )
 def test_a_sqlite_string_names_a_file(text: str, path: str) -> None:
@@ -44,7 +48,9 @@ def test_a_store_stands_for_itself() -> None:
         ("sqlit:runs.db", "Did you mean 'sqlite:runs.db'"),
         ("postgre://host/db", "Did you mean 'postgresql://host/db'"),
         ("sqlite:", "'sqlite:FILE'"),
-        ("runs.db", "'sqlite:FILE'"),
+        ("runs.db", "Did you mean 'sqlite:runs.db'"),
+        (r"C:\x\runs.db", r"Did you mean 'sqlite:C:\x\runs.db'"),
+        ("runs", "'sqlite:FILE'"),
         ("redis://host", "'memory:', 'sqlite:FILE' or 'postgresql://USER@HOST/DATABASE'"),
         ("", "'memory:'"),
     ],

@@ -1,0 +1,106 @@
+"""Claims about runs that go on in the background: what `reopen` gives besides what `resume` does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loomgraph import END, START, Context, Graph, NodeFailedError, Workflow
+from loomgraph.errors import GraphChangedError, InvalidAnswerError, RunBusyError, UnknownRunError
+from loomgraph.nodes import Human
+from loomgraph.store.memory import MemoryStore
+
+pytestmark = pytest.mark.anyio
+
+
+def mended(broken: list[bool], calls: list[str]) -> Graph[int, int]:
+    wf = Workflow("mended", input=int, output=int)
+
+    @wf.node
+    async def sound(value: int) -> int:
+        calls.append("sound")
+        return value + 1
+
+    @wf.node
+    async def moody(value: int) -> int:
+        calls.append("moody")
+        if broken:
+            raise ConnectionError("down")
+        return value * 2
+
+    wf.chain(START, sound, moody, END)
+    return wf.compile()
+
+
+async def failed(store: MemoryStore, calls: list[str]) -> int:
+    """A run that failed at its second node; how many events it has."""
+    with pytest.raises(NodeFailedError):
+        await mended([True], calls).run(1, store=store, run_id="r")
+    return (await store.load("r")).events
+
+
+async def test_a_reopened_run_goes_on_and_its_events_can_be_read_from_the_first_or_from_where_it_goes_on() -> None:
+    calls: list[str] = []
+    store = MemoryStore()
+    known = await failed(store, calls)
+    async with mended([], calls).reopen("r", store=store) as run:
+        new = [event.kind async for event in run.events(known)]
+        every = [event.seq async for event in run.events()]
+        result = await run.result()
+    assert result.output == 4
+    assert calls == ["sound", "moody", "moody"]
+    assert new == ["RunResumed", "NodeStarted", "NodeSucceeded", "RunSucceeded"]
+    assert every == list(range(known + len(new)))
+
+
+async def test_a_reopened_run_that_fails_raises_when_the_block_is_left_and_stays_to_be_resumed() -> None:
+    store = MemoryStore()
+    await failed(store, [])
+    with pytest.raises(NodeFailedError):
+        async with mended([True], []).reopen("r", store=store) as run:
+            assert run.run_id == "r"
+    assert (await store.load("r")).status == "failed"
+    assert (await mended([], []).resume("r", store=store)).output == 4
+
+
+async def test_what_cannot_be_reopened_is_refused_before_the_block() -> None:
+    store = MemoryStore()
+    await failed(store, [])
+    other = Workflow("other", input=int, output=int)
+    other.chain(START, other.node(lambda value: value, name="same"), END)
+    cases: list[tuple[Graph[Any, Any], str, type[Exception]]] = [
+        (mended([], []), "nobody", UnknownRunError),
+        (other.compile(), "r", GraphChangedError),
+    ]
+    for graph, run_id, error in cases:
+        with pytest.raises(error):
+            async with graph.reopen(run_id, store=store):
+                pytest.fail("the block was entered")
+    await store.acquire("r", "somebody", 60.0)
+    with pytest.raises(RunBusyError, match="somebody"):
+        async with mended([], []).reopen("r", store=store) as run:
+            await run.result()
+
+
+async def test_a_reopened_run_takes_answers_with_it_and_while_it_goes_on() -> None:
+    wf = Workflow("asks", input=int, output=str)
+
+    @wf.node
+    async def twice(value: int, ctx: Context) -> str:
+        first = await ctx.ask("first?", int)
+        second = await ctx.ask("second?", int)
+        return f"{first} {second}"
+
+    sure = wf.node(Human("really?", answer=bool), name="sure")
+    wf.chain(START, sure, wf.node(lambda yes: 1, name="one"), twice, END)
+    graph, store = wf.compile(), MemoryStore()
+    (asked,) = (await graph.run(1, store=store, run_id="r")).questions
+    with pytest.raises(InvalidAnswerError):
+        async with graph.reopen("r", store=store, answers={asked.id: "maybe"}):
+            pytest.fail("the block was entered")
+    async with graph.reopen("r", store=store, answers={asked.id: True}, when_asked="wait") as run:
+        async for event in run.events():
+            if event.kind == "QuestionAsked" and event.question != "really?":
+                run.answer(event.id, {"first?": 1, "second?": 2}[event.question])
+        assert (await run.result()).output == "1 2"
