@@ -18,9 +18,10 @@ demo: $(VENV)/.core
 test: $(VENV)/.dev
 	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
 
-# kills a run at every one of its writes, where `make test` takes a sample
+# kills runs at every one of their writes, where `make test` takes a sample; EXAMPLES random workflows on each event loop
+EXAMPLES ?= 25
 crash: $(VENV)/.dev
-	@LOOMGRAPH_CRASH_STRIDE=1 $(PY) -m pytest -q -n $(JOBS) tests/crash
+	@LOOMGRAPH_CRASH_STRIDE=1 LOOMGRAPH_CRASH_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) tests/crash
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -31,6 +31,7 @@ from loomgraph.events import (
     QuestionAnswered,
     QuestionAsked,
     QuestionWithdrawn,
+    ScopeEnded,
     ScopeStarted,
     SignalAwaited,
     SignalReceived,
@@ -83,6 +84,7 @@ class Fold:
         self._values: dict[Activation, Any] = {}
         # what follows from the last event that did not itself follow from another, and has not been read yet
         self._owed: dict[tuple[Any, str], Fact] = {}
+        self._over: set[str] = set()
         machine.index = self._index
 
     def open(self, plan: Plan, value: Any, taken: tuple[int, ...], fields: dict[str, Any]) -> Scope:
@@ -96,6 +98,7 @@ class Fold:
         fingerprint, taken = past[2][1], past[2][2]
         self.root = self.machine.enter_named(parent, key, plan, fingerprint, value, taken, self._initial(plan, None))
         self._drain()
+        self._owed.pop((ScopeStarted, past[1]), None)
         return self.root
 
     def foresee(self, log: Iterable[Past]) -> None:
@@ -130,6 +133,8 @@ class Fold:
         elif kind is ScopeStarted:
             subject = self._enter(key, values[2])
             values = (*values[:3], None)
+        elif kind is ScopeEnded:
+            self._over.add(key)
         elif kind is NodeStarted:
             subject = activation = self._find(key)
             activation.attempt = values[0]
@@ -169,7 +174,9 @@ class Fold:
     def finish(self) -> list[Command]:
         """What is left to do, in order; the machine is ready to go on. Also given to the machine's commands."""
         left: list[Command] = [
-            c for c in self._pending if isinstance(c, Ended) or (not isinstance(c, Cancel) and self._open(c))
+            c
+            for c in self._pending
+            if (c.scope.path not in self._over if isinstance(c, Ended) else not isinstance(c, Cancel) and self._open(c))
         ]
         self.machine.index = self.machine.foreseen = None
         if self.root is not None:

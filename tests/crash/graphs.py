@@ -1,34 +1,17 @@
-"""Graphs to be killed: loops, maps, nested graphs, state, joins, durable steps. Every call leaves a line in a file."""
+"""Graphs to be killed: loops, maps, nested graphs, state, joins, durable steps. Every body leaves a line of its own."""
 
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel
 
 from loomgraph import END, START, Context, Graph, Quorum, Retry, Workflow
+from loomgraph.testing.crash import note
 
 GRAPHS: dict[str, tuple[Callable[[], Graph[Any, Any]], Any]] = {}
-
-
-class Called:
-    """The side file: one line a call, written before anything else of the call happens."""
-
-    path: Path | None = None
-
-    @classmethod
-    def line(cls, text: str) -> None:
-        """Append a line; one write call, so that a kill leaves whole lines."""
-        if cls.path is not None:
-            handle = os.open(cls.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            try:
-                os.write(handle, f"{text}\n".encode())
-            finally:
-                os.close(handle)
 
 
 def graph(value: Any) -> Callable[[Callable[[], Graph[Any, Any]]], Callable[[], Graph[Any, Any]]]:
@@ -55,19 +38,19 @@ def loop_with_state() -> Graph[Any, Any]:
 
     @wf.node
     async def outer(value: int, ctx: Context[Notes]) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         ctx.update(seen=[f"outer {value}"], last=ctx.state.last + 1)
         return value
 
     @wf.node
     async def inner(value: int, ctx: Context[Notes]) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         ctx.update(seen=[f"inner {value}"])
         return value + 1
 
     @wf.node
     async def report(value: int, ctx: Context[Notes]) -> list[str]:
-        Called.line(ctx.key)
+        note(ctx.key)
         return [*ctx.state.seen, f"last {ctx.state.last}"]
 
     wf.edge(START, outer)
@@ -86,14 +69,14 @@ def map_of_graphs() -> Graph[Any, Any]:
 
     @piece.node(retry=Retry(attempts=3, delay=0))
     async def flaky(value: int, ctx: Context) -> int:
-        Called.line(f"{ctx.key} try {ctx.attempt}")
+        note(ctx.key, f"try {ctx.attempt}")
         if value == 1 and ctx.attempt == 1:
             raise OSError("not this time")
         return value * 10
 
     @piece.node
     def in_a_thread(value: int, ctx: Context) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         return value + 1
 
     piece.chain(START, flaky, in_a_thread, END)
@@ -101,12 +84,12 @@ def map_of_graphs() -> Graph[Any, Any]:
 
     @wf.node
     async def count(values: list[int], ctx: Context) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         return len(values)
 
     @wf.node
     async def merge(pieces: list[int], count: int, ctx: Context) -> list[int]:
-        Called.line(ctx.key)
+        note(ctx.key)
         return [*pieces, count]
 
     mapped = wf.map(START, piece.compile())
@@ -123,12 +106,12 @@ def steps_inside_a_node() -> Graph[Any, Any]:
 
     @helper.node
     async def half(value: int, ctx: Context) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         return value // 2
 
     @helper.node
     async def square(value: int, ctx: Context) -> int:
-        Called.line(ctx.key)
+        note(ctx.key)
         return value * value
 
     helper.chain(START, half, square, END)
@@ -136,7 +119,7 @@ def steps_inside_a_node() -> Graph[Any, Any]:
     wf = Workflow("steps_inside_a_node", input=int, output=str)
 
     def paid(key: str, value: int) -> int:
-        Called.line(f"{key} paid")
+        note(key, "paid")
         return value * 100
 
     @wf.node
@@ -147,22 +130,22 @@ def steps_inside_a_node() -> Graph[Any, Any]:
 
     @wf.node
     async def fails(value: int, ctx: Context) -> None:
-        Called.line(f"{ctx.key} fails")
+        note(ctx.key, "fails")
         raise ValueError(f"no {value}")
 
     @wf.node
     async def handle(failure: object, ctx: Context) -> str:
-        Called.line(ctx.key)
+        note(ctx.key)
         return str(failure)
 
     @wf.node
     async def fine(value: int, ctx: Context) -> str:
-        Called.line(ctx.key)
+        note(ctx.key)
         return f"fine {value}"
 
     @wf.node
     async def last(told: list[str], ctx: Context) -> str:
-        Called.line(ctx.key)
+        note(ctx.key)
         return "; ".join(sorted(told))
 
     wf.edge(START, shop)
@@ -171,4 +154,24 @@ def steps_inside_a_node() -> Graph[Any, Any]:
     wf.on_error(fails, handle, ValueError)
     wf.join([fine, handle], into=last, wait=Quorum(2))
     wf.edge(last, END)
+    return wf.compile()
+
+
+CAP = 6
+
+
+@graph(0)
+def capped() -> Graph[Any, Any]:
+    """A loop that reaches its cap, and so fails."""
+    wf = Workflow("capped", input=int, output=int)
+
+    @wf.node
+    async def again(value: int, ctx: Context) -> int:
+        note(ctx.key)
+        ctx.meter(bodies=1)
+        return value + 1
+
+    wf.edge(START, again)
+    wf.edge(again, again, when=lambda value: value >= 0, label="for ever", cap=CAP)
+    wf.edge(again, END, when=lambda value: value < 0, label="never")
     return wf.compile()

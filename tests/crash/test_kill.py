@@ -1,130 +1,118 @@
-"""A run killed with SIGKILL at any write, and resumed in another process, ends as if nothing had happened.
+"""A run killed with SIGKILL, wherever, and resumed in another process ends as if nothing had happened.
 
-Real processes, a real database. What had finished when the process died is read from the log, and the side file says
-what was called: nothing that finished is called again.
+Real processes, real databases. What is checked of every life is in `loomgraph.testing.crash`; here are the graphs.
+Here a sample of the writes and few random workflows; `make crash` kills at every write, of many.
 """
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import json
 import os
-import sqlite3
-import subprocess
-import sys
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import anyio
 import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
 
-from loomgraph.errors import UnknownRunError
-from loomgraph.store.opening import open_store
-from tests.crash.graphs import GRAPHS
+from loomgraph.errors import CompileError
+from loomgraph.testing.crash import AtCall, AtWrite, CrashDriver, InTime, Trial, crash_test
+from tests.crash.graphs import CAP, GRAPHS
+from tests.crash.habits import compiled
+from tests.crash.subjects import subject
+from tests.properties.budget import examples
+from tests.properties.strategies import specs
+from tests.properties.workflows import Spec
 
-ROOT = Path(__file__).parents[2]
 # every so many writes; `make crash` says 1, which is every write
-STRIDE = int(os.environ.get("LOOMGRAPH_CRASH_STRIDE", "3"))
-LEASE = 0.05
+STRIDE = int(os.environ.get("LOOMGRAPH_CRASH_STRIDE", "5"))
+EXAMPLES = int(os.environ.get("LOOMGRAPH_CRASH_EXAMPLES", "0"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
 
 
-class Zygote:
-    """Talks to the process that forks the runs."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.crash.zygote"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ}
-        )
-
-    def run(self, folder: Path, graph: str, *, resume: bool = False, at: int = 0, after: bool = False) -> Any:
-        """Run or resume in a process of its own, which dies at its `at`-th write."""
-        order = {
-            "graph": graph,
-            "database": str(folder / "runs.db"),
-            "calls": str(folder / "calls"),
-            "resume": resume,
-            "at": at,
-            "after": after,
-            "lease": LEASE,
-        }
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        while True:
-            self.process.stdin.write(json.dumps(order) + "\n")
-            self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
-            # the dead owner's lease still holds for a moment
-            if "RunBusyError" not in answer.get("error", ""):
-                return answer
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.stdout.close()
-        assert self.process.wait(timeout=30) == 0
-
-
 @pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    made = Zygote()
-    yield made
-    made.close()
+def driver() -> Iterator[CrashDriver]:
+    with CrashDriver(subject) as made:
+        yield made
 
 
-def calls(folder: Path) -> collections.Counter[str]:
-    """How often each line stands in the side file."""
-    path = folder / "calls"
-    return collections.Counter(path.read_text(encoding="utf-8").splitlines() if path.exists() else [])
-
-
-def finished(folder: Path) -> set[str]:
-    """The keys of what the log says succeeded; the database is checked on the way."""
-    path = folder / "runs.db"
-    if not path.exists():
-        return set()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    return anyio.run(_finished, str(path))
-
-
-async def _finished(path: str) -> set[str]:
-    store = open_store(f"sqlite:{path}")
-    try:
-        return {event.key for event in await store.events("run") if event.kind == "+"}
-    except UnknownRunError:
-        return set()
-    finally:
-        await store.close()
+def check_notes(trial: Trial) -> None:
+    """What node code wrote itself says the same as what the driver saw: nothing that was settled began again."""
+    for life in trial.lives:
+        noted = {line.key for line in life.lines if line.what == "note"}
+        assert noted <= {line.key for line in life.lines if line.what == "body"}
+        assert life.found is None or not noted & life.found.settled
 
 
 @pytest.mark.parametrize("graph", sorted(GRAPHS))
 def test_a_run_killed_at_any_write_and_resumed_elsewhere_ends_as_if_nothing_had_happened(
-    graph: str, zygote: Zygote, tmp_path: Path
+    graph: str, tmp_path: Path, driver: CrashDriver
 ) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    reference = zygote.run(whole, graph)
-    assert "result" in reference, reference
-    writes = reference["result"].pop("writes")
-    once = calls(whole)
-    for at in range(1 + writes % STRIDE, writes + 1, STRIDE):
-        for after in (False, True):
-            folder = tmp_path / f"{at}-{after}"
-            folder.mkdir()
-            assert zygote.run(folder, graph, at=at, after=after)["killed"]
-            done, before = finished(folder), calls(folder)
-            # killed before its first write, there is no run to go on with
-            again = zygote.run(folder, graph, resume=at > 1 or after)
-            assert "result" in again, (at, after, again)
-            del again["result"]["writes"]
-            assert again["result"] == reference["result"], (at, after)
-            for line, count in (calls(folder) - before).items():
-                assert line.split(" ")[0] not in done, f"{line} was called again ({count}) after write {at}"
-            assert set(calls(folder)) == set(once)
+    report = crash_test(subject, graph, folder=tmp_path, stride=STRIDE, instants=10 // STRIDE, driver=driver)
+    assert report.kills >= len(report.trials) // 2
+    for trial in report.trials:
+        check_notes(trial)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@settings(
+    examples(3),
+    max_examples=EXAMPLES or 3,
+    derandomize=not EXAMPLES,
+    phases=[Phase.generate],  # a failure says how to repeat it, and shrinking it would kill thousands
+)
+@given(specs(), st.integers(0, 20), st.integers(0, 999))
+def test_any_workflow_may_be_killed_anywhere(
+    driver: CrashDriver, backend: Literal["asyncio", "trio"], spec: Spec, value: int, seed: int
+) -> None:
+    try:
+        compiled(spec, None)
+    except CompileError:
+        assume(False)
+    stride, instants = (1, 10) if EXAMPLES else (25, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        report = crash_test(
+            subject,
+            *(repr(spec), value, seed),
+            folder=Path(folder),
+            stride=stride,
+            instants=instants,
+            seed=seed,
+            backend=backend,
+            driver=driver,
+        )
+        for trial in report.trials:
+            check_notes(trial)
+
+
+def test_a_run_goes_on_in_interpreters_that_have_nothing_in_common_but_its_database(tmp_path: Path) -> None:
+    with CrashDriver(subject, processes=1) as driver:
+        whole = driver.trial(tmp_path / "whole", "steps_inside_a_node")
+        alone = whole.live(count=True)
+        trial = driver.trial(tmp_path / "killed", "steps_inside_a_node")
+        trial.live(AtWrite(alone.writes // 3, late=True))
+    for kill in (AtCall(alone.calls // 2), InTime(alone.seconds / 2), None):
+        if trial.lives[-1].ended is None:
+            with CrashDriver(subject, processes=1) as trial.driver:
+                trial.live(kill)
+    trial.compare(whole)
+
+
+def test_what_is_counted_is_counted_over_crashes(tmp_path: Path, driver: CrashDriver) -> None:
+    whole = driver.trial(tmp_path, "capped")
+    alone = whole.live()
+    assert alone.ended is not None
+    assert alone.ended.outcome["error"][0] == "LoopCapError"
+    trial = driver.trial(tmp_path, "capped")
+    # a process for each write that there is: nobody lives long enough to reach the cap alone
+    trial.survive([AtWrite(3, late=True)] * alone.writes)
+    trial.compare(whole)
+    assert len(trial.lives) > CAP
+    assert trial.lives[-1].ended is not None
+    bodies = Counter(line.key for life in trial.lives for line in life.lines if line.what == "body")
+    assert set(bodies) == {f"again#{iteration}" for iteration in range(CAP)}
+    # each body counts one use, in the same write that says that it succeeded: so once, however often it ran
+    assert trial.lives[-1].ended.amounts == alone.ended.amounts == {"bodies": CAP}

@@ -87,6 +87,12 @@ item='screws' count=100 accepted=True note='no nuts left'
   reserve: ValueError: only 0 nuts are there
 3 model calls, 13 activations
 """,
+    "14_crash_test": """\
+left alone: succeeded with 60
+killed at every second write and elsewhere: True
+charged when left alone: ['10', '20', '30']
+every killed run went on to the same end, and no charge that was recorded was made again
+""",
 }
 
 

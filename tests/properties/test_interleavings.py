@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loomgraph import Graph, RunError
+from loomgraph import Context, Graph, RunError
 from loomgraph.compile.compiled import compile_definition
 from loomgraph.errors import CompileError
 from loomgraph.graph.builder import Builder
@@ -38,9 +38,9 @@ class Gate:
     def __init__(self) -> None:
         self.turnstile: Turnstile | None = None
 
-    async def __call__(self, key: str) -> None:
+    async def __call__(self, ctx: Context) -> None:
         if self.turnstile is not None:
-            await self.turnstile.turn(key)
+            await self.turnstile.turn(ctx.key)
 
 
 def compiled(spec: Spec, gate: Gate) -> Graph[Any, Any]:

@@ -26,7 +26,7 @@ __all__ = ["Back", "BoomError", "Link", "Part", "Spec", "State", "Test", "Value"
 Value = int | list[Any] | Failure
 Test: TypeAlias = Literal["otherwise"] | int | tuple[int, ...] | None
 """When an edge is taken: always, for one value, for values whose code modulo 6 is one of these, or otherwise."""
-Gate: TypeAlias = Callable[[str], Awaitable[None]]
+Gate: TypeAlias = Callable[[Context], Awaitable[None]]
 
 
 def _append(current: list[str], more: list[str]) -> list[str]:
@@ -269,7 +269,7 @@ def _function(spec: Spec, index: int, gate: Gate | None) -> Callable[..., Any]:
     async def waits(*args: Any, **kwargs: Any) -> Any:
         ctx, made = call(args, kwargs)
         if gate is not None:
-            await gate(ctx.key)
+            await gate(ctx)
         return finish(ctx, made)
 
     def at_once(*args: Any, **kwargs: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from loomgraph import Graph
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from tests.places import Place
@@ -30,6 +33,18 @@ async def _resume_from(place: Place, store: Store, step: int) -> None:
         repeated = set(rehearsal.calls) & settled(events[:stop])
         assert not repeated, f"from the first {stop} events, {repeated} ran again"
         assert (await store.load(name)).status == "succeeded"
+        await _again(graph, store, name, stop, reference.output)
+
+
+async def _again(graph: Graph[int, str], store: Store, name: str, stop: int, output: str) -> None:
+    """A process that went on dies as well: from a prefix of the longer log the run ends the same."""
+    count = (await store.load(name)).events
+    cut = await cut_short(store, name, stop + 1 + (count - stop) // 3)
+    assert (await graph.resume(name, store=cut)).output == output, f"twice, from the first {stop} events"
+    once = Counter(
+        (e.kind, e.key) for e in await cut.events(name) if e.kind in ("+", "0", "m", "M", "i", "l", "g", "G")
+    )
+    assert set(once.values()) == {1}, "nothing that happens once is said twice"
 
 
 async def test_a_run_resumed_from_any_prefix_of_its_log_ends_the_same_and_repeats_nothing(place: Place) -> None:
