@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from loomgraph.events import (
     NodeStarted,
     NodeSucceeded,
     QuestionAsked,
+    RunSuspended,
     ScopeEnded,
     ScopeStarted,
     SignalAwaited,
@@ -121,8 +123,9 @@ def read_lines(path: Path) -> list[Line]:
 class Found:
     """What a log says: how many events, which activations began, which are settled, and which steps are done.
 
-    Settled is what succeeded and what failed and was taken by an on_error edge. `waits` counts how often an activation
-    let go to wait for somebody, after which its code begins anew. `problems` are sentences about what no log may say.
+    Settled is what succeeded and what failed and was taken by an on_error edge. `waits` says at most how often the code
+    of an activation began anew because it, or a graph that it ran, waited for somebody. `problems` are sentences about
+    what no log may say.
     """
 
     events: int = 0
@@ -145,7 +148,7 @@ class Found:
             started=frozenset(reading.started),
             settled=frozenset(reading.settled),
             steps=frozenset(reading.steps),
-            waits=dict(reading.waits),
+            waits={key: count + reading.suspended for key, count in reading.waits.items()},
             problems=tuple(reading.problems),
         )
 
@@ -171,6 +174,8 @@ class Found:
 _ONCE = frozenset({NodeSkipped, MapStarted, MapCompleted, ScopeStarted, ScopeEnded, IterationStarted, LoopEnded})
 
 _WAITS = frozenset({QuestionAsked, SignalAwaited})
+_RUN = re.compile("/@")
+_ATTEMPT = re.compile(r"!\d+$")
 
 
 @dataclass
@@ -179,6 +184,7 @@ class _Reading:
     settled: set[str] = field(default_factory=set[str])
     steps: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     waits: Counter[str] = field(default_factory=Counter[str])
+    suspended: int = 0
     once: set[tuple[Any, str]] = field(default_factory=set[tuple[Any, str]])
     problems: list[str] = field(default_factory=list[str])
 
@@ -196,7 +202,11 @@ class _Reading:
             self.steps.add((key, values[0]))
             self._over(key, stored.seq, f"takes {values[0]}")
         elif kind in _WAITS:
-            self.waits[key] += 1
+            # the attempts of the nodes that ran the graph it is in, with ctx.run, end as well
+            outer = [_ATTEMPT.sub("", key[: found.start()]) for found in _RUN.finditer(key)]
+            self.waits.update([key, *outer])
+        elif kind is RunSuspended:
+            self.suspended += 1
         elif kind in _ONCE:
             if (kind, key) in self.once:
                 self.problems.append(f"event {stored.seq}: {kind.__name__} of {key} for the second time")
