@@ -288,8 +288,7 @@ class PostgresStore:
             pending = Pending(connection, self.name)
             for job in jobs:
                 job.run(pending)
-            pending.flush()
-            connection.execute("COMMIT")
+            pending.commit()
         except BaseException:
             if not connection.broken:
                 connection.execute("ROLLBACK")

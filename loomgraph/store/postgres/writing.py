@@ -18,6 +18,9 @@ from loomgraph.store.protocol import Batch, Lease, Message, RunHeader, RunStatus
 __all__ = ["Pending", "acquire", "append", "create", "delete", "post", "prune", "release", "renew"]
 
 
+_HOLD = "SELECT token, owner FROM leases WHERE run = %s FOR UPDATE"
+
+
 class Pending:
     """One transaction on `connection`, and the rows that it has still to write. `name` is the store's, for messages."""
 
@@ -45,6 +48,12 @@ class Pending:
         self.values.update(batch.values)
         for digest in (*(value.digest for value in batch.values), *batch.refs):
             self.refs.setdefault((number, digest), seq)
+
+    def commit(self) -> None:
+        """Write the rows gathered and end the transaction, in one round trip."""
+        with self.connection.pipeline():
+            self.flush()
+            self.connection.execute("COMMIT")
 
     def flush(self) -> None:
         """Write the rows gathered."""
@@ -115,8 +124,12 @@ def append(pending: Pending, lease: Lease, batch: Batch) -> None:
     """Write a batch under a lease."""
     number = lease.token >> TOKEN
     pending.see(number)
-    _hold(pending, lease)
-    row = pending.one("SELECT coalesce(max(seq), -1) + 1 FROM log WHERE run = %s", (number,))
+    # both questions in one round trip; the second is asked once the first has its lock
+    with pending.connection.pipeline():
+        held = pending.connection.execute(_HOLD, (number,))
+        counted = pending.connection.execute("SELECT coalesce(max(seq), -1) + 1 FROM log WHERE run = %s", (number,))
+    _check_held(lease, held.fetchone())
+    row = counted.fetchone()
     assert row is not None
     size: int = row[0]
     events = batch.events
@@ -142,7 +155,10 @@ def append(pending: Pending, lease: Lease, batch: Batch) -> None:
 
 def _hold(pending: Pending, lease: Lease) -> None:
     """Make sure that a lease is the current one until the transaction ends. Raises LeaseLostError."""
-    row = pending.one("SELECT token, owner FROM leases WHERE run = %s FOR UPDATE", (lease.token >> TOKEN,))
+    _check_held(lease, pending.connection.execute(_HOLD, (lease.token >> TOKEN,)).fetchone())
+
+
+def _check_held(lease: Lease, row: tuple[Any, ...] | None) -> None:
     if row is None or row[0] != lease.token or row[1] is None:
         raise LeaseLostError(lease.run_id, lease.owner, None if row is None else row[1])
 
