@@ -57,7 +57,7 @@ async def failed_run(store: Store) -> None:
     graph = clinic([True])
     with pytest.raises(NodeFailedError):
         await graph.run("secret name", store=store, run_id="r-1", metadata={"ward": "secret ward"}, user_id="u-7")
-    await store.post("r-1", "m-1", "answer", b"secret answer")
+    await store.post("r-1", "m-1", "note", b"secret answer")
 
 
 async def test_nothing_that_a_run_is_about_can_be_read_from_the_file(tmp_path: Path) -> None:
