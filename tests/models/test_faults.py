@@ -63,7 +63,7 @@ class Row:
     error: type[ModelError] | None = None
     streams_only: bool = False
     tools: bool = False
-    timeout: float = 10.0
+    timeout: float = 60.0
     found: frozenset[str] = frozenset()
 
 
@@ -140,12 +140,18 @@ def _make(server: FaultServer, api: str, way: str, name: str) -> Model:
         base_url=server.base_url(api),
         streaming=way != "whole",
         timeout=ROWS[name].timeout,
+        connect_timeout=60.0,
         retry=RETRY,
         timing=STEADY,
     )
 
 
-async def _call(model: Model, request: ModelRequest, way: str, outcome: Outcome) -> None:
+async def _call(model: Model, request: ModelRequest, way: str, outcome: Outcome, gate: anyio.CapacityLimiter) -> None:
+    async with gate:
+        await _called(model, request, way, outcome)
+
+
+async def _called(model: Model, request: ModelRequest, way: str, outcome: Outcome) -> None:
     try:
         if way != "stream":
             response = await model.generate(request)
@@ -167,13 +173,15 @@ async def _all(server: FaultServer) -> dict[str, Outcome]:
     server.reset()
     outcomes: dict[str, Outcome] = {}
     for measured in (True, False):
+        # few at a time where they compete for the machine, all at once where they only wait
+        gate = anyio.CapacityLimiter(100 if measured else 20)
         async with anyio.create_task_group() as group:
             for api, way, name in (case for case in CASES if (case[2] in MEASURED) is measured):
                 row, key = ROWS[name], f"{api}/{way}/{name}"
                 server.script(key, *row.behaviors)
                 outcomes[key] = outcome = Outcome()
                 request = ModelRequest(messages=(user(f"{name}: who are you?"),), tools=(TOOL,) if row.tools else ())
-                group.start_soon(_call, _make(server, api, way, name), request, way, outcome)
+                group.start_soon(_call, _make(server, api, way, name), request, way, outcome, gate)
     models = {request["seq"]: request["model"] for request in server.requests()}
     for model in models.values():
         outcomes[model].requests += 1
