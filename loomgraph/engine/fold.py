@@ -82,6 +82,8 @@ class Fold:
         self._index: dict[str, Activation] = {}
         self._pending: list[Command] = []
         self._values: dict[Activation, Any] = {}
+        # how an attempt failed that the log has not said to have ended
+        self._failing: dict[Activation, Failed] = {}
         # what follows from the last event that did not itself follow from another, and has not been read yet
         self._owed: dict[tuple[Any, str], Fact] = {}
         self._over: set[str] = set()
@@ -223,6 +225,7 @@ class Fold:
             self.machine.abandon(activation.child, "a new attempt follows")
             self.machine.facts.clear()  # those that failed in it are not told to have failed, so they look alive here
             activation.child = None
+        self._failing.pop(activation, None)
         activation.attempt = attempt + 1
 
     def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -282,6 +285,8 @@ class Fold:
             command = commands.popleft()
             if isinstance(command, Completed):
                 self._values[command.activation] = command.value
+            elif isinstance(command, Failed):
+                self._failing[command.activation] = command
             self._pending.append(command)
         for fact in self.machine.facts:
             if fact[0] is not kind or fact[1] is not subject:
@@ -293,6 +298,8 @@ class Fold:
         activation = command if isinstance(command, Activation) else command.activation
         if activation.dead or activation.scope.ended:
             return False
+        if isinstance(command, Failed) and self._failing.get(activation) is not command:
+            return False  # another attempt followed
         if isinstance(command, Activation) and activation.child is not None:
             return False  # its graph goes on from within
         owner = activation.owner

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from loomgraph.errors import ActivationError, AmbiguousInputError, Failure, JoinIncompleteError, QuorumError
 from loomgraph.graph.definition import Definition, EdgeDef, JoinDef, NodeDef
-from loomgraph.graph.policy import Quorum
+from loomgraph.graph.policy import MapSpec, Quorum
 from loomgraph.graph.signature import Param
 from tests.properties.history import History
 
@@ -169,8 +169,8 @@ def admits_none(tp: Any) -> bool:
     return False
 
 
-def early_need(join: JoinDef) -> int:
-    """How many members decide an early join; 0 for a join of all."""
+def early_need(join: JoinDef | MapSpec) -> int:
+    """How many members decide an early join, or items an early map; 0 for all."""
     return join.wait.k if isinstance(join.wait, Quorum) else 1 if join.wait == "first" else 0
 
 

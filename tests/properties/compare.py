@@ -57,7 +57,7 @@ def _records(outcome: Outcome, outer: list[str]) -> dict[str, Record]:
 
 
 def _under(key: str, outer: list[str]) -> bool:
-    return any(key.startswith((f"{over}/", f"{over}[")) for over in outer)
+    return any(key.startswith((f"{over}/", f"{over}!", f"{over}[")) for over in outer)
 
 
 def _shown(record: Record, *, vague: bool) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
 from loomgraph.errors import QuorumError, RunError
 from loomgraph.events import (
+    AttemptFailed,
     Event,
     IterationStarted,
     JoinDecided,
@@ -90,7 +91,8 @@ class Driven:
                 case Completed() as command:
                     self._succeed(command.activation, command.value)
                 case Failed() as command:
-                    self._fail(command.activation, command.troubles)
+                    if not self._again(command.activation, command.troubles):
+                        self._fail(command.activation, command.troubles)
                 case Cancel() | Ended():
                     pass  # what is cancelled still finishes, in its turn, one way or the other
         for kind, subject, fields in machine.facts:
@@ -98,7 +100,7 @@ class Driven:
         machine.facts.clear()
         for activation in fresh:
             if not activation.dead:
-                self._note(NodeStarted, activation, (1, activation.input))
+                self._note(NodeStarted, activation, (activation.attempt, activation.input))
                 self.flying.append(activation)
 
     def _note(self, kind: Any, subject: Any, fields: tuple[Any, ...]) -> None:
@@ -109,10 +111,11 @@ class Driven:
         scope, node = activation.scope, activation.scope.plan.definition.nodes[activation.node]
         if activation.dead:
             return
-        if activation.cancelling and self.pick(2):
+        graph = isinstance(node.body, GraphBody)
+        if activation.cancelling and (graph or self.pick(2)):
             self.machine.cancelled(activation)
             return
-        if isinstance(node.body, GraphBody):
+        if graph:
             plan: Plan = scope.plan.graphs[activation.node].plan
             self.machine.enter(activation, plan, activation.input, choose(plan, -1, activation.input), _initial(plan))
             return
@@ -135,6 +138,19 @@ class Driven:
             self._fail(activation, [(failure_of(activation, error), error)])
             return
         self.machine.succeeded(activation, value, taken, updates)
+
+    def _again(self, activation: Activation, troubles: list[Trouble]) -> bool:
+        """Whether a graph that failed has another attempt, which begins when its turn comes."""
+        plan = activation.scope.plan
+        retry = None if activation.node == plan.end else plan.definition.nodes[activation.node].retry
+        if activation.child is None or activation.cancelling or retry is None or activation.attempt == retry.attempts:
+            return False
+        failure = failure_of(activation, troubles[0][1])
+        self.machine.facts.append((AttemptFailed, activation, (activation.attempt, failure, 0.0)))
+        activation.child = None
+        activation.attempt += 1
+        self.machine.commands.append(activation)
+        return True
 
     def _fail(self, activation: Activation, troubles: list[Trouble]) -> None:
         plan, error = activation.scope.plan, troubles[0][1]

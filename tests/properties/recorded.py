@@ -9,6 +9,7 @@ from __future__ import annotations
 from loomgraph.compile.nest import Region
 from loomgraph.events import activation_key
 from loomgraph.graph.definition import Definition, JoinDef, NodeDef
+from loomgraph.graph.refs import END_INDEX
 from tests.properties.bind import Binding, Nothing, early_need
 from tests.properties.outcome import Choices, Decision
 from tests.properties.shape import Shape
@@ -91,5 +92,7 @@ class Recorded:
         at = self._at_home(join, vector)
         at += (0,) * (self.shape.around(join).depth - len(at))
         key = activation_key(self.path, self.definition.name_of(join.target), at, None)
+        if join.target == END_INDEX:  # no node's name is spelt so
+            key = f"{self.path}/#END" if self.path else "#END"
         members = {member.edge for member in join.members}
         return next((found for found in self.choices.joins.get(key, []) if set(found[1]) <= members), (-1, ()))

@@ -97,9 +97,11 @@ class _Scope:
 
     def run(self, value: Any) -> tuple[Any, dict[str, Any] | None, set[Problem]]:
         settled: dict[int, Settled] = {}
-        for edge in self.definition.edges:
-            if edge.source == -1:
-                settled[edge.index] = Settled("taken", History(), value)
+        out = [e for e in self.definition.edges if e.source == -1]
+        taken = self._chosen("START", out, value)
+        for edge in out:
+            hit = edge.index in taken
+            settled[edge.index] = Settled("taken", History(), value) if hit else Settled("skipped", History())
         everything = self._pass(self.nest.regions[ROOT], (), settled, History())
         output = None
         into = [e for e in self.definition.edges if e.target == END_INDEX]
@@ -352,11 +354,14 @@ class _Scope:
 
     def _run_one(self, node: NodeDef, key: str, bound: Bound, history: History) -> Answer:
         if isinstance(node.body, GraphBody):
-            inner = _Scope(node.body.graph.definition, key, self.oracle, self.choices, self.outcome)
-            output, _, problems = inner.run(bound.value)
-            if problems:
-                raise ScopeFailedError(problems)
-            return Answer(output)
+            problems: set[Problem] = set()
+            for attempt in range(1, 1 + (1 if node.retry is None else node.retry.attempts)):
+                path = key if attempt == 1 else f"{key}!{attempt}"
+                inner = _Scope(node.body.graph.definition, path, self.oracle, self.choices, self.outcome)
+                output, _, problems = inner.run(bound.value)
+                if not problems:
+                    return Answer(output)
+            raise ScopeFailedError(problems)
         seen = None if self.definition.state is None else fold(self.definition.state, self.initial or {}, history)
         return self.oracle(Call(key, node.name, bound.value, seen))
 
@@ -371,9 +376,10 @@ class _Scope:
         first: Exception | None = None
         if not isinstance(bound.value, list):
             raise MapInputError(node.name, bound.value)
+        need, winners = early_need(node.map), self.choices.maps.get(key, ())
         for index, item in enumerate(bound.value):
             at = self._key(node.index, vector, index)
-            if at in self.choices.cut:
+            if at in self.choices.cut and need and len(winners) == need:
                 self.outcome.records[at] = Record("cancelled", item)
                 continue
             try:
@@ -382,17 +388,20 @@ class _Scope:
                 self.outcome.records[at] = Record("failed", item, None, type(error).__name__)
                 first = first or error
                 failed |= error.problems if isinstance(error, ScopeFailedError) else {Problem(type(error).__name__, at)}
-                if node.map.on_error == "collect":
+                if node.map.on_error == "collect" and not need:
                     results[index] = Failure(self._path(node), at, 1, type(error).__name__, str(error))
                 continue
             self.outcome.records[at] = Record("succeeded", item, answer.value)
             results[index] = answer.value
             after |= self._wrote(node, vector, at, index, answer, history)
-        if first is not None and node.map.on_error == "fail" and key not in self.choices.maps:
+        if need and len(results) < need and bound.value:
+            causes = [Failure("", problem.where, 1, "", "") for problem in failed]
+            raise QuorumError(node.name, need, len(results), len(bound.value), causes)
+        if first is not None and node.map.on_error == "fail" and not need:
             raise ItemsFailedError(failed, first)
         self._check(after)  # its items are visible together from here on
-        winners = self.choices.maps.get(key, tuple(results))
-        output = [results[i] for i in winners]
+        assert not need or winners == tuple(results), f"the winners of {key} are not those that succeeded"
+        output = list(results.values())
         self.outcome.records[key] = Record("succeeded", bound.value, output)
         return output, after
 
@@ -403,8 +412,11 @@ class _Scope:
             raise found
 
     def _routes(self, node: NodeDef, value: Any) -> set[int]:
-        """The normal edges that a value takes. Raises NoRouteError if there are some but none matches."""
-        normal = [e for e in self._out(node) if e.kind == "normal"]
+        """The normal edges out of a node that its value takes."""
+        return self._chosen(node.name, [e for e in self._out(node) if e.kind == "normal"], value)
+
+    def _chosen(self, name: str, normal: list[EdgeDef], value: Any) -> set[int]:
+        """Those of these edges that a value takes. Raises NoRouteError if there are some but none matches."""
         taken: set[int] = set()
         groups: dict[int | None, list[EdgeDef]] = {}
         for edge in normal:
@@ -418,7 +430,7 @@ class _Scope:
             taken.update(matching)
             taken.update(e.index for e in edges if e.when is None)
         if normal and not taken:
-            raise NoRouteError(node.name, value, [])
+            raise NoRouteError(name, value, [])
         return taken
 
     def _out(self, node: NodeDef) -> list[EdgeDef]:

@@ -18,35 +18,53 @@ __all__ = ["specs"]
 
 Shape: TypeAlias = Literal["plain", "list"]
 
+# what each node is joined from, where one node feeds two joins that feed a third: chance alone hardly draws that
+_RACES = ((-1,), (0,), (0,), (0,), (0,), (1, 2), (1, 3), (4, 5, 6))
+
 
 @st.composite
 def specs(
     draw: st.DrawFn, name: str = "w", *, size: int = 7, nested: bool = True, early: bool = False, failing: bool = True
 ) -> Spec:
-    """A random workflow of 2 to `size` nodes. `early` makes some joins early ones; `failing` lets nodes fail."""
+    """A random workflow of 2 to `size` nodes. `early`: some joins and maps are early; `failing` lets nodes fail."""
     count = draw(st.integers(2, size))
     pairs = _forward(draw, count)
+    races = early and size > 3 and draw(st.integers(0, 3)) == 0
+    if races:
+        count, pairs = len(_RACES), [(source, node) for node, into in enumerate(_RACES) for source in into]
     backs = _backward(draw, count, pairs)
+    sinks: set[int] = set()
     for node in range(count):
         if not any(source == node for source, _ in pairs) and (
             not any(source == node for source, _ in backs) or (node, node) in backs or draw(st.booleans())
         ):
-            pairs.append((node, -2))
+            if draw(st.integers(0, 3)) or any(source == node for source, _ in backs):
+                pairs.append((node, -2))
+            else:
+                sinks.add(node)
     if not any(target == -2 for _, target in pairs):
         pairs.append((count - 1, -2))
+        sinks.discard(count - 1)
     pairs = sorted(set(pairs))
     state = draw(st.booleans())
     fails = failing and draw(st.integers(0, 2)) == 0
     shapes = [_shape(draw, node, pairs, backs, early) for node in range(count)]
-    parts = [_part(draw, name, node, pairs, shapes[node], state, nested) for node in range(count)]
+    if races:
+        waits = (1, 1, draw(st.integers(2, 3)))
+        shapes[5:] = [replace(p, shape="list", wait=wait) for p, wait in zip(shapes[5:], waits, strict=True)]
+    parts = [_part(draw, name, node, pairs, shapes[node], state, nested, early) for node in range(count)]
+    parts = [replace(p, sink=n in sinks and p.graph is None and p.map is None) for n, p in enumerate(parts)]
+    pairs += [(node, -2) for node in sinks if not parts[node].sink]
     if fails:
         parts = [replace(p, fails=draw(st.sampled_from([0, 0, 1, 3]))) if p.graph is None else p for p in parts]
     parts = [replace(part, required=part.required and _certain(parts, node, pairs)) for node, part in enumerate(parts)]
     _feed_maps(parts, pairs, backs)
     into_end = sum(target == -2 for _, target in pairs)
     end: Shape = "list" if into_end > 1 and draw(st.integers(0, 5)) else "plain"
+    wait = draw(st.integers(1, into_end)) if early and end == "list" and draw(st.integers(0, 2)) == 0 else 0
     links = [link for node in range(-1, count) for link in _links(draw, node, parts, end, pairs, backs)]
-    spec = Spec(name, tuple(parts), tuple(links), end=end, state=state, optional=draw(st.integers(0, 3)) > 0)
+    optional = draw(st.integers(0, 3)) > 0
+    spec = Spec(name, tuple(parts), tuple(links), end=end, wait=wait, state=state, optional=optional)
     return _extras(draw, spec, backs, fails)
 
 
@@ -90,7 +108,7 @@ def _shape(draw: st.DrawFn, node: int, pairs: list[tuple[int, int]], backs: list
     ahead = sum(target == node for _, target in pairs)
     again = sum(target == node for _, target in backs)
     shapes: list[Literal["plain", "list", "named"]] = ["list", "list", "list", "named", "named", "plain"]
-    shape = draw(st.sampled_from(shapes)) if ahead > 1 else "plain"
+    shape = draw(st.sampled_from(shapes if not early else ["list", *shapes, "list"])) if ahead > 1 else "plain"
     if shape == "plain" and (-1, node) in pairs:
         shape = "list"  # START is always taken
     part = Part(
@@ -100,7 +118,7 @@ def _shape(draw: st.DrawFn, node: int, pairs: list[tuple[int, int]], backs: list
         again=draw(st.sampled_from(["list", "plain"])) if again > 1 else "plain",
     )
     if early and ahead > 1 and shape == "list":
-        part = replace(part, wait=draw(st.integers(1, ahead)))
+        part = replace(part, wait=min(draw(st.sampled_from([1, 2, 1, 1, 3, 1])), ahead))
     return part
 
 
@@ -112,14 +130,17 @@ def _part(
     shape: Part,
     state: bool,
     nested: bool,
+    early: bool,
 ) -> Part:
-    part = replace(shape, name=f"{name}{node}")
+    part = replace(shape, name=f"{name}{node}", tries=draw(st.sampled_from([1, 1, 1, 1, 1, 2])))
     kind = draw(st.integers(0, 11))
     if kind == 0 and part.shape != "named" and part.wait == 0 and all(s >= 0 for s, t in pairs if t == node):
         on_error = draw(st.sampled_from(["fail", "collect", "skip"]))
-        part = replace(part, map=on_error)
+        part = replace(part, map=on_error, items=draw(st.integers(0, 3)) if early else 0)
+        if nested and draw(st.integers(0, 2)) == 0:
+            return replace(part, graph=draw(specs(f"{part.name}n", size=2, nested=False)))
     elif kind == 1 and nested and part.shape != "named":
-        return replace(part, graph=draw(specs(f"{part.name}n", size=3, nested=False)))
+        return replace(part, graph=draw(specs(f"{part.name}n", size=3, nested=False, early=early)))
     elif kind == 2:
         part = replace(part, sync=True)
     writes: tuple[str, ...] = ()
@@ -140,7 +161,7 @@ def _feed_maps(parts: list[Part], pairs: list[tuple[int, int]], backs: list[tupl
             continue
         feeding = [s for s, t in (*pairs, *backs) if t == node and (part.shape == "plain" or (s, t) in backs)]
         if any(s < 0 or parts[s].graph is not None or parts[s].map is not None for s in feeding):
-            parts[node] = replace(part, map=None)
+            parts[node] = replace(part, map=None, items=0)
             continue
         for source in feeding:
             parts[source] = replace(parts[source], spread=True)
@@ -159,13 +180,12 @@ def _links(
     again = [target for source, target in backs if source == node]
     links = [Link(node, target) for target in ahead]
     links += [Link(node, target) for target in again]
-    if node < 0 or len(links) < 2:
+    if len(links) < 2:
         return links
     number = len(links)
-    style = draw(
-        st.sampled_from(["split", "literal", "route", "some"] if again else ["all", "all", "split", "some", "route"])
-    )
-    if parts[node].spread or parts[node].graph or parts[node].map:
+    styles = ["split", "literal", "route", "some"] if again else ["all", "all", "split", "some", "route"]
+    style = draw(st.sampled_from(styles if node >= 0 else ["all", "all", "some"]))
+    if node >= 0 and (parts[node].spread or parts[node].graph or parts[node].map):
         style = {"literal": "split", "route": "split"}.get(style, style)
     tests: list[Test] = [None] * number
     if style == "split":
@@ -177,7 +197,7 @@ def _links(
         tests = [tuple(draw(st.lists(st.integers(0, 5), max_size=4, unique=True))) for _ in range(number)]
         tests[draw(st.integers(0, number - 1))] = "otherwise"
         if not again and number > 2 and draw(st.booleans()):
-            tests[0] = None
+            tests[draw(st.integers(0, number - 1))] = None
     links = [replace(link, when=test) for link, test in zip(links, tests, strict=True)]
     if style == "route" and all(_takes_plain(parts, end, link) for link in links):
         links = [replace(link, route=True) for link in links]

@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from loomgraph import END, START, Failure, NodeFailedError, RunError, Workflow
+from loomgraph import END, OTHERWISE, START, Failure, NodeFailedError, RunError, Workflow
+from loomgraph.errors import NoResultError
 from loomgraph.events import NodeStarted, NodeSucceeded, RunFailed, RunStarted, RunSucceeded
 from tests.properties.small import keys, named, same
 
@@ -213,6 +214,71 @@ async def test_end_of_an_early_join_cancels_what_only_fed_it_and_nothing_else() 
     with anyio.fail_after(5):
         result = await wf.compile().run(3)
     assert (result.output, keys(result, status="cancelled")) == (3, ["stuck"])
+
+
+def may_skip_the_end(output: Any, name: str = "maybe") -> Workflow[Any, Any]:
+    """Odd numbers reach END, even ones only a node that leads nowhere."""
+    wf = Workflow(name, input=int, output=output)
+    named(wf, "fork")
+
+    @wf.node
+    async def note(value: int) -> None:
+        return None
+
+    wf.edge(START, "fork")
+    wf.edge("fork", END, when=lambda value: value % 2 == 1)
+    wf.edge("fork", note, when=OTHERWISE)
+    return wf
+
+
+async def test_an_end_that_is_skipped_is_no_result_where_the_output_does_not_admit_none() -> None:
+    graph = may_skip_the_end(int).compile()
+    assert (await graph.run(1)).output == 1
+    with pytest.raises(NoResultError) as caught:
+        await graph.run(2, run_id="r")
+    assert str(caught.value) == (
+        "run 'r' of 'maybe' ended without reaching END: every edge into END was skipped, and the output type int does "
+        "not admit None. Add an edge to END for this case, or declare output=... | None."
+    )
+    assert dict(caught.value.finished) == {"fork": 2, "note": None}
+    assert caught.value.result.status == "failed"
+    last = caught.value.result.events[-1]
+    assert isinstance(last, RunFailed)
+    assert (last.error, [failure.key for failure in last.failures]) == ("NoResultError", ["#END"])
+
+
+@pytest.mark.parametrize("output", [int | None, Any])
+async def test_an_end_that_is_skipped_is_none_where_the_output_admits_it(output: Any) -> None:
+    result = await may_skip_the_end(output).compile().run(2)
+    assert (result.status, result.output) == ("succeeded", None)
+    assert keys(result) == ["fork", "note"]
+
+
+async def test_a_nested_graph_without_a_result_fails_its_node_or_gives_none() -> None:
+    def outer(output: Any) -> Any:
+        wf = Workflow("outer", input=int, output=output)
+        inner = wf.node(may_skip_the_end(output, "inner").compile(), name="inner")
+        wf.chain(START, inner, END)
+        return wf.compile()
+
+    assert (await outer(int | None).run(2)).output is None
+    with pytest.raises(NoResultError, match="of 'inner' ended without reaching END") as caught:
+        await outer(int).run(2)
+    assert [failure.key for failure in caught.value.failures] == ["inner/#END"]
+    assert keys(caught.value.result, "inner", status="failed") == ["inner"]
+
+
+async def test_a_failure_is_why_the_end_was_not_reached_and_not_the_missing_result() -> None:
+    wf = may_skip_the_end(int)
+
+    @wf.node
+    async def bad(value: int) -> None:
+        raise Burnt
+
+    wf.edge("fork", bad, when=lambda value: value % 2 == 0)
+    with pytest.raises(NodeFailedError) as caught:
+        await wf.compile().run(2)
+    assert [failure.error for failure in caught.value.failures] == ["Burnt"]
 
 
 async def test_a_run_that_hands_out_none_where_the_output_forbids_it_is_refused() -> None:

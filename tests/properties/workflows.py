@@ -17,7 +17,7 @@ from loomgraph.errors import Failure
 from loomgraph.graph.builder import Branch, Builder
 from loomgraph.graph.condition import condition
 from loomgraph.graph.context import Context
-from loomgraph.graph.policy import Quorum, Wait
+from loomgraph.graph.policy import Quorum, Retry, Wait
 from loomgraph.graph.refs import END, OTHERWISE, START
 from tests.properties.outcome import Answer, Call, plain
 
@@ -64,7 +64,9 @@ class _Brief:
 @dataclass(frozen=True, repr=False)
 class Part(_Brief):
     """A node. `shape` says how its forward in-edges are bound, `again` those that come back; `required` is its first
-    parameter; `fails` in sixths; `writes` are state fields; `sees` whether its answer depends on key and state.
+    parameter; `fails` in sixths; `writes` are state fields; `sees` whether its answer depends on key and state. `wait`
+    makes the joins into it early ones, `items` its map one. `tries` are its attempts, of which a function fails all but
+    the last. A `sink` gives nothing and leads nowhere.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Part(_Brief):
     again: Literal["plain", "list"] = "plain"
     wait: int = 0
     map: Literal["fail", "collect", "skip"] | None = None
+    items: int = 0
     graph: Spec | None = None
     required: bool = False
     spread: bool = False
@@ -79,6 +82,8 @@ class Part(_Brief):
     writes: tuple[str, ...] = ()
     sees: bool = True
     sync: bool = False
+    tries: int = 1
+    sink: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +109,8 @@ class Back(_Brief):
 
 @dataclass(frozen=True, repr=False)
 class Spec(_Brief):
-    """A whole workflow. `end` says how END binds its in-edges; `errors` are (source, handler)."""
+    """A whole workflow. `end` says how END binds its in-edges, `wait` that it takes an early join of them; `errors` are
+    (source, handler)."""
 
     name: str
     parts: tuple[Part, ...]
@@ -112,6 +118,7 @@ class Spec(_Brief):
     errors: tuple[tuple[int, int], ...] = ()
     loops: tuple[Back, ...] = ()
     end: Literal["plain", "list"] = "plain"
+    wait: int = 0
     state: bool = False
     optional: bool = True
 
@@ -140,6 +147,8 @@ def answer(part: Part, call: Call) -> Answer:
     if number // 64 % 6 < part.fails:
         raise BoomError(f"{part.name} fails")
     result: Any = [number // (6**i) % 6 for i in range(number % 4)] if part.spread else number % 6
+    if part.sink:
+        result = None
     writes: list[tuple[str, Any]] = []
     for field in part.writes:
         writes.append((field, [f"{call.key}={number % 6}"] if field == "log" else number % 1000))
@@ -152,11 +161,12 @@ def build(spec: Spec, gate: Gate | None = None, compiled: Callable[[Builder], An
     wf = Builder(spec.name, input=Value | None, output=output, state=State if spec.state else None, on_failure="drain")
     handles: list[Any] = []
     for index, part in enumerate(spec.parts):
+        retry = None if part.tries == 1 else Retry(attempts=part.tries, delay=0, on=Exception)
         if part.graph is not None:
             assert compiled is not None
-            handles.append(wf.node(compiled(build(part.graph, gate, compiled)), name=part.name))
+            handles.append(wf.node(compiled(build(part.graph, gate, compiled)), name=part.name, retry=retry))
         else:
-            handles.append(wf.node(_function(spec, index, gate), name=part.name))
+            handles.append(wf.node(_function(spec, index, gate), name=part.name, retry=retry))
     ends: dict[int, Any] = {-1: START, -2: END} | dict(enumerate(handles))
     for index, part in enumerate(spec.parts):
         if part.map is not None:  # MapSpec is set by wf.map, which wants an edge: the first plain or joined one
@@ -182,7 +192,11 @@ def _mapped(wf: Builder, index: int, part: Part) -> None:
     from loomgraph.graph.policy import MapSpec
 
     assert part.map is not None
-    wf._nodes[index] = replace(wf._nodes[index], map=MapSpec(on_error=part.map))
+    wf._nodes[index] = replace(wf._nodes[index], map=MapSpec(on_error=part.map, wait=_wait(part.items)))
+
+
+def _wait(need: int) -> Wait:
+    return "all" if not need else "first" if need == 1 else Quorum(need)
 
 
 def forward(link: Link) -> bool:
@@ -227,7 +241,7 @@ def _joins(wf: Builder, spec: Spec, ends: Mapping[int, Any], target: int) -> Non
         if not members:
             continue
         part = None if target == -2 else spec.parts[target]
-        wait: Wait = "all" if part is None or not part.wait else "first" if part.wait == 1 else Quorum(part.wait)
+        wait = _wait(spec.wait if part is None else part.wait)
         if part is not None and part.shape == "named" and ahead:
             wf.join({f"p{i}": branch for i, branch in enumerate(branches)}, into=ends[target], wait=wait)
         else:
@@ -251,7 +265,7 @@ def _function(spec: Spec, index: int, gate: Gate | None) -> Callable[..., Any]:
     else:
         params = [inspect.Parameter("value", kind, annotation=wanted)]
     params.append(inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=Context))
-    returns: Any = list[int] if part.spread else int
+    returns: Any = None if part.sink else list[int] if part.spread else int
     signature = inspect.Signature(params, return_annotation=returns)
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Context, Call]:
@@ -261,6 +275,8 @@ def _function(spec: Spec, index: int, gate: Gate | None) -> Callable[..., Any]:
         return ctx, Call(ctx.key, part.name, value, ctx.state.model_dump() if spec.state else None)
 
     def finish(ctx: Context, made: Call) -> Any:
+        if ctx.attempt < part.tries:
+            raise BoomError(f"attempt {ctx.attempt}")
         said = answer(part, made)
         for field, update in said.updates:
             ctx.update(**{field: update})

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from loomgraph import Graph
+from loomgraph import END, OTHERWISE, START, Context, Graph, Retry, Workflow
+from loomgraph.errors import LoopCapError
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from tests.places import Place
@@ -72,3 +73,25 @@ async def test_a_run_with_races_resumed_from_any_prefix_keeps_their_outcome_and_
         assert (result.output, result.state) == (reference.output, reference.state), stop
         assert {a.key: a.status for a in result.activations} == settled, stop
         assert not set(again.calls) & done, stop
+
+
+async def test_a_graph_that_runs_again_after_its_loop_reached_its_cap_goes_on_from_any_prefix() -> None:
+    inner = Workflow("inner", input=int, output=int)
+
+    @inner.node
+    async def spin(value: int, ctx: Context) -> int:
+        return value if "!2/" in ctx.key else -1
+
+    inner.edge(START, spin)
+    inner.edge(spin, spin, when=-1, cap=2)
+    inner.edge(spin, END, when=OTHERWISE)
+    wf = Workflow("outer", input=int, output=int)
+    wf.chain(START, wf.node(inner.compile(), name="inner", retry=Retry(attempts=2, delay=0, on=LoopCapError)), END)
+    graph, store = wf.compile(), MemoryStore()
+    reference = await graph.run(7, store=store, run_id="r")
+    assert reference.output == 7
+    events = await store.events("r")
+    for stop in range(1, len(events)):
+        result = await graph.resume("r", store=await cut_short(store, "r", stop))
+        assert result.output == 7, stop
+        assert [(a.key, a.status) for a in result.activations] == [(a.key, a.status) for a in reference.activations]
