@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -32,11 +33,16 @@ def steps_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for step in plan["steps"] if step["tool"] not in FINAL]
 
 
+def named(tool: str) -> str:
+    """A plan's name of a tool, as providers take it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", tool)[:64]
+
+
 def calls_of(plan: dict[str, Any]) -> list[ToolCall]:
     return [
         ToolCall(
             id=step["id"],
-            name=step["tool"],
+            name=named(step["tool"]),
             arguments=step["args"] if isinstance(step["args"], dict) else {"text": step["args"]},
         )
         for step in steps_of(plan)
