@@ -108,7 +108,9 @@ def _shape(draw: st.DrawFn, node: int, pairs: list[tuple[int, int]], backs: list
     ahead = sum(target == node for _, target in pairs)
     again = sum(target == node for _, target in backs)
     shapes: list[Literal["plain", "list", "named"]] = ["list", "list", "list", "named", "named", "plain"]
-    shape = draw(st.sampled_from(shapes if not early else ["list", *shapes, "list"])) if ahead > 1 else "plain"
+    if early:
+        shapes = ["list", *shapes, "list"]
+    shape: Literal["plain", "list", "named"] = draw(st.sampled_from(shapes)) if ahead > 1 else "plain"
     if shape == "plain" and (-1, node) in pairs:
         shape = "list"  # START is always taken
     part = Part(
