@@ -167,7 +167,7 @@ async def test_ids_tell_questions_apart_by_activation_then_by_key_or_by_count() 
     result = await graph.run([1, 2], store=store, run_id="t")
     seen: list[str] = []
     while result.status == "suspended":
-        seen += [question.id for question in result.questions]
+        seen += sorted(question.id for question in result.questions)
         result = await graph.resume("t", store=store, answers={q.id: q.id.upper() for q in result.questions})
     assert seen == [
         *("each[0]/talk", "each[1]/talk", "each[0]/talk@2", "each[1]/talk@2"),
