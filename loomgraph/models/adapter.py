@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import anyio.to_thread
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, Unpack
 
 from loomgraph.errors import CorruptResponseError, DefinitionError, LoomgraphError
 from loomgraph.graph.policy import Retry
@@ -83,9 +83,9 @@ class Adapter(ABC):
 
     provider: ClassVar[str]
 
-    def __init__(self, model: str, settings: Settings) -> None:
+    def __init__(self, model: str, **options: Unpack[Options]) -> None:
         self.model = model
-        self.settings = settings
+        self.settings = Settings(**options)
         self._clients: PerLoop[Any] = PerLoop(self._make)
 
     @property

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, assert_never
 
-from typing_extensions import Unpack
-
 from loomgraph.errors import ModelMissingError, ModelRequestError
-from loomgraph.models.adapter import Adapter, Options, Settings
+from loomgraph.models.adapter import Adapter
 from loomgraph.models.assemble import Assembler
 from loomgraph.models.messages import (
     AssistantMessage,
@@ -53,9 +51,6 @@ class AnthropicModel(Adapter):
     """`anthropic:NAME`. Without `max_tokens`, an answer has at most 16,000."""
 
     provider: ClassVar[str] = "anthropic"
-
-    def __init__(self, model: str, **options: Unpack[Options]) -> None:
-        super().__init__(model, Settings(**options))
 
     def _client(self, http: Any) -> Any:
         try:

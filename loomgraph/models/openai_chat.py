@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, assert_never
 
-from typing_extensions import Unpack
-
 from loomgraph.errors import ModelRequestError, ModelServerError, StreamTruncatedError
-from loomgraph.models.adapter import Adapter, Options, Settings
+from loomgraph.models.adapter import Adapter
 from loomgraph.models.assemble import Assembler
 from loomgraph.models.messages import (
     AssistantMessage,
@@ -61,9 +59,6 @@ class OpenAIChatModel(Adapter):
     """`openai-chat:NAME`. With `base_url`, any server that has Chat Completions."""
 
     provider: ClassVar[str] = "openai-chat"
-
-    def __init__(self, model: str, **options: Unpack[Options]) -> None:
-        super().__init__(model, Settings(**options))
 
     def _client(self, http: Any) -> Any:
         return make_client(self.name, self.settings, http)

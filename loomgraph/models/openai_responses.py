@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, assert_never
 
-from typing_extensions import Unpack
-
-from loomgraph.models.adapter import Adapter, Options, Settings
+from loomgraph.models.adapter import Adapter
 from loomgraph.models.assemble import Assembler
 from loomgraph.models.faults import refused
 from loomgraph.models.messages import (
@@ -47,9 +45,6 @@ class OpenAIModel(Adapter):
     """`openai:NAME`: the Responses API, in which reasoning goes on from one tool call to the next."""
 
     provider: ClassVar[str] = "openai"
-
-    def __init__(self, model: str, **options: Unpack[Options]) -> None:
-        super().__init__(model, Settings(**options))
 
     def _client(self, http: Any) -> Any:
         return make_client(self.name, self.settings, http)
