@@ -35,6 +35,8 @@ class Journal:
         self.lag = lag
         self.readers: list[weakref.ref[Reader]] = []
         self._now = now
+        # the one that has this log from here on, where the run was read anew and goes on
+        self.successor: Journal | None = None
         self._grown: anyio.Event | None = None
         self._read: anyio.Event | None = None
 
@@ -90,6 +92,11 @@ class Journal:
         """No more will come."""
         self.closed = True
         self._wake()
+
+    def follow(self, successor: Journal) -> None:
+        """No more will come here; readers go on with another journal of the same run."""
+        self.successor = successor
+        self.close()
 
     @property
     def held(self) -> bool:
@@ -157,9 +164,12 @@ class Reader:
         if not self._counted:  # whoever never starts to read holds nobody back
             self._counted = True
             journal.joined(self)
-        if not await journal.grown(self.position):
+        while not await journal.grown(self.position):
             self.close()
-            raise StopAsyncIteration
+            if journal.successor is None:
+                raise StopAsyncIteration
+            self._journal = journal = journal.successor
+            journal.joined(self)
         event = event_of(journal.run_id, self.position, journal.entries[self.position])
         self.position += 1
         journal.progressed()

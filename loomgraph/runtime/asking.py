@@ -253,6 +253,10 @@ class Asking(Waits):
                 return True
         return False
 
+    async def called(self) -> bool:
+        """Whether something came in since the last look, for a run that is suspended."""
+        return self.news(await self.journal.store.inbox(self.journal.run_id, self._position))
+
     async def fetch(self) -> None:
         """Look into the inbox."""
         self.take_in(await self.journal.store.inbox(self.journal.run_id, self._position))

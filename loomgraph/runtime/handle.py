@@ -32,12 +32,16 @@ class RunHandle(Generic[OutT]):
 
     def __init__(self, run: Run, store: Store | None = None) -> None:
         self._run = run
+        run.follow = self._follow
         self._store = store  # opened for this run alone, so closed with it
         self._group: TaskGroup | None = None
         self._done: anyio.Event | None = None
         self._result: RunResult[OutT] | None = None
         self._error: BaseException | None = None
         self._asked = False
+
+    def _follow(self, run: Run) -> None:
+        self._run = run
 
     @property
     def run_id(self) -> str:

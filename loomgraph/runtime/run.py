@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -26,6 +27,7 @@ from loomgraph.errors import (
     InDoubtError,
     InputRefusedError,
     OutputRefusedError,
+    RunBusyError,
     RunCancelledError,
     RunError,
     StorelessPauseError,
@@ -41,13 +43,21 @@ from loomgraph.runtime.format import LogFormat
 from loomgraph.runtime.keeper import Keeper
 from loomgraph.runtime.options import RunOptions
 from loomgraph.runtime.places import check_paths
-from loomgraph.runtime.recorded import Recorded, initial_fields, rests
+from loomgraph.runtime.recorded import OnChange, Recorded, initial_fields, load, rests
 from loomgraph.runtime.result import RunResult, RunStatus, finished
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import Message, RunHeader, Store
 
 __all__ = ["Run"]
+
+
+class _GrownError(Exception):
+    """The log that was read is not all of it any more: to be read again."""
+
+
+def _nobody(run: Run) -> None:
+    """Nobody asks what became of a run that is awaited."""
 
 
 class Run:
@@ -63,6 +73,7 @@ class Run:
         options: RunOptions,
         store: Store | None = None,
         recorded: Recorded | None = None,
+        refused: dict[str, tuple[Any, str]] | None = None,
     ) -> None:
         definition = compiled.definition
         if recorded is None:
@@ -83,7 +94,9 @@ class Run:
         self._started = time.perf_counter()
         self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
         # answers that turned out in this process not to be of their question's type: (answer, problem) by question id
-        self.refused: dict[str, tuple[Any, str]] = {}
+        self.refused: dict[str, tuple[Any, str]] = {} if refused is None else refused
+        # told of a Run that goes on in place of this one
+        self.follow: Callable[[Run], None] = _nobody
         self._asking: Asking | None = None
         if store is None:
             self._refuse_pauses()
@@ -155,33 +168,70 @@ class Run:
 
     def cancel(self, reason: str = "cancel() was called") -> None:
         """Ask the run to stop; it ends as cancelled once what is in flight has stopped."""
-        if self.status == "running" and self._reason is None:
+        if self.status in ("running", "suspended") and self._reason is None:
             self._reason = reason
-            self.scheduler.stop(reason)
+            if self.status == "running":
+                self.scheduler.stop(reason)
 
     # ------------------------------------------------------------------ the way through
 
     async def execute(self) -> RunResult[Any]:
         """Drive the run to its end. Raises what `loomgraph.errors.RunError` describes; never a group of one."""
+        run, result = self, None
         try:
-            if self._recorded is None:
-                start = self._begin()
-            else:
-                assert self.keeper is not None
-                inbox = await self.keeper.store.inbox(self.run_id)
-                start = self._go_on(self._recorded, inbox)
-                if self.status == "suspended":
-                    return self.result()  # nothing has come in, so nothing goes on
-            if self.keeper is None:
-                return await self._perform(start)
-            if self._recorded is not None and self._recorded.header.status == "succeeded":
-                root = start()
-                if root.ended and not root.troubles:
-                    self.status = "succeeded"
-                    return self.result(root)  # nothing to do, so nothing to own
-            return await self._kept(self.keeper, start)
+            while True:
+                try:
+                    result = await run._once()
+                    if result.status != "suspended" or not await run._called():
+                        return result
+                except _GrownError:
+                    pass
+                except RunBusyError:
+                    if result is None:
+                        raise
+                    return result  # now somebody else goes on with it
+                run = await self._anew(run)
         finally:
-            self.journal.close()
+            run.journal.close()
+
+    async def _called(self) -> bool:
+        """Whether somebody answered a suspended run after its last look into its inbox.
+
+        Nobody else could go on with it then, for it was still owned here. Where a run was told to stop, it stops.
+        """
+        if self._asking is None or self._reason is not None or self._asking.stops():
+            return False
+        return await self._asking.called()
+
+    async def _anew(self, run: Run) -> Run:
+        """The run as its log has it now, to go on in place of `run`."""
+        assert self.keeper is not None
+        options = replace(self.options, run_id=self.run_id, state=None)
+        on_change: OnChange = "strict" if self._recorded is None else self._recorded.on_change
+        recorded = await load(self.keeper.store, self.run_id, self.compiled, on_change)
+        new = Run(self.compiled, None, options, self.keeper.store, recorded, self.refused)
+        self.follow(new)
+        run.journal.follow(new.journal)
+        return new
+
+    async def _once(self) -> RunResult[Any]:
+        """The same, until the run lets go of this process. Raises _GrownError if it is to be read again first."""
+        if self._recorded is None:
+            start = self._begin()
+        else:
+            assert self.keeper is not None
+            inbox = await self.keeper.store.inbox(self.run_id)
+            start = self._go_on(self._recorded, inbox)
+            if self.status == "suspended":
+                return self.result()  # nothing has come in, so nothing goes on
+        if self.keeper is None:
+            return await self._perform(start)
+        if self._recorded is not None and self._recorded.header.status == "succeeded":
+            root = start()
+            if root.ended and not root.troubles:
+                self.status = "succeeded"
+                return self.result(root)  # nothing to do, so nothing to own
+        return await self._kept(self.keeper, start)
 
     async def _kept(self, keeper: Keeper, start: Callable[[], Scope]) -> RunResult[Any]:
         """The same, owning the run in its store and writing its end there."""
@@ -193,6 +243,8 @@ class Run:
             await keeper.acquire(journal)
         try:
             async with keeper.keeping(journal, self.cancel):
+                if self._recorded is not None:
+                    await self._unchanged(keeper.store, self._recorded)
                 if self._recorded is not None and self._recorded.header.status != "running":
                     await journal.flush("running")
                 return await self._perform_and_write(journal, keeper, start)
@@ -202,6 +254,11 @@ class Run:
         finally:
             if keeper.lost is not None:
                 raise keeper.lost
+
+    async def _unchanged(self, store: Store, recorded: Recorded) -> None:
+        """Raise _GrownError if somebody went on with the run after its log was read, and before it was ours."""
+        if (await store.load(self.run_id)).events != len(recorded.events):
+            raise _GrownError(self.run_id)
 
     async def _perform_and_write(
         self, journal: DurableJournal, keeper: Keeper, start: Callable[[], Scope]
