@@ -64,6 +64,8 @@ class Run:
     """One execution. `execute` may be awaited once; everything else may be asked at any time.
 
     Without a store the log is in memory. With one, `recorded` is the run's log if it is to go on.
+    `refused` are answers that turned out in this process not to be of their question's type: (answer, problem) by
+    question id. `follow` is told of a Run that goes on in place of this one.
     """
 
     def __init__(
@@ -93,9 +95,7 @@ class Run:
         self._expired = False
         self._started = time.perf_counter()
         self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
-        # answers that turned out in this process not to be of their question's type: (answer, problem) by question id
         self.refused: dict[str, tuple[Any, str]] = {} if refused is None else refused
-        # told of a Run that goes on in place of this one
         self.follow: Callable[[Run], None] = _nobody
         self._asking: Asking | None = None
         if store is None:

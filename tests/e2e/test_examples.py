@@ -79,6 +79,12 @@ follow_plan[1]/@plan/3 double
 run 'copy-1' was cancelled: three pages are enough.
 finished: {'measure': 5}
 """,
+    "11_questions": """\
+suspended
+  approve: Refund 120 EUR to Ann?
+suspended waits for the signal paid
+paid, receipt 4711 (as agreed)
+""",
     "13_agent": """\
 item='screws' count=100 accepted=True note='no nuts left'
   in_stock: 120

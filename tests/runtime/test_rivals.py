@@ -1,4 +1,4 @@
-"""Two that go on with one run: what one of them did between the other's reading and owning is seen, not contradicted."""
+"""Two that go on with one run: what one did between the other's reading and owning is seen, not contradicted."""
 
 from __future__ import annotations
 
