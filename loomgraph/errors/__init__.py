@@ -85,6 +85,8 @@
     │   ├── ToolServerError             the server behind a tool is gone or too slow
     │   ├── ToolTimeoutError            a call was stopped after its tool's timeout
     │   └── ToolResultError             a tool returned what JSON cannot hold
+    ├── ArchitectureError           an architecture came to no answer; carries the work that was finished
+    │   └── ThresholdError              no draft was good enough; carries all of them
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -120,6 +122,7 @@ from loomgraph.errors.activation import (
     StateTypeError,
     StrayCancellationError,
 )
+from loomgraph.errors.architectures import ArchitectureError, ThresholdError
 from loomgraph.errors.base import (
     CompileError,
     DefinitionError,
@@ -228,6 +231,7 @@ __all__ = [
     "ActivationLimitError",
     "AmbiguousInputError",
     "AppendConflictError",
+    "ArchitectureError",
     "BudgetExceededError",
     "CacheKeyError",
     "CassetteError",
@@ -309,6 +313,7 @@ __all__ = [
     "StrayCancellationError",
     "StreamStalledError",
     "StreamTruncatedError",
+    "ThresholdError",
     "ToolArgumentsError",
     "ToolError",
     "ToolInputError",

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
+from loomgraph.compile.source import code_text
 from loomgraph.errors import UnknownToolError
 from loomgraph.graph.context import Context
 from loomgraph.models.messages import Message, system
@@ -25,7 +26,7 @@ from loomgraph.tools.tool import Tool
 
 _ANSWER = 1_000  # what an answer without max_tokens is taken to need, in tokens
 
-__all__ = ["Instructions", "ModelCall", "PlainModelCall", "call_model", "tool_specs"]
+__all__ = ["Instructions", "ModelCall", "PlainModelCall", "call_model", "instructions_mark", "tool_specs"]
 
 Instructions: TypeAlias = str | Callable[[Context], str]
 """What the model is told first: a text, or a function of the context that gives one. Never formatted."""
@@ -68,8 +69,7 @@ class ModelCall:
 
     def __loomgraph_fingerprint__(self) -> str:
         """The model, what it is told, and what it is offered."""
-        told = self.instructions if isinstance(self.instructions, str) else _code_of(self.instructions)
-        return f"model {self.model.name} {told} {to_json(self.template).decode()}"
+        return f"model {self.model.name} {instructions_mark(self.instructions)} {to_json(self.template).decode()}"
 
 
 class PlainModelCall(ModelCall):
@@ -138,6 +138,15 @@ def tool_specs(tools: Sequence[Tool]) -> tuple[ToolSpec, ...]:
     )
 
 
-def _code_of(fn: Callable[..., Any]) -> str:
-    code: Any = getattr(fn, "__code__", None)
-    return fn.__qualname__ if code is None else hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()
+def instructions_mark(told: Instructions) -> str:
+    """Instructions as text that is the same in every process: a function by its source or its name."""
+    if isinstance(told, str):
+        return told
+    own = getattr(told, "__loomgraph_fingerprint__", None)
+    if own is not None:
+        return str(own())
+    code: Any = getattr(told, "__code__", None)
+    text = None if code is None else code_text(code)
+    if text is None:
+        return str(getattr(told, "__qualname__", type(told).__qualname__))
+    return hashlib.sha256(text.encode()).hexdigest()
