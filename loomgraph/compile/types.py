@@ -1,4 +1,4 @@
-"""Which types fit where: assignability, union members, what a condition leaves. Looks at types, never at values.
+"""Which types fit where: assignability, and whether two types can share a value. Looks at types, never at values.
 
 As typing has it, with two differences. Containers are covariant, because a value that travels along an edge is
 copied. And Any is allowed on both sides, at any depth: what it turns out to be is checked when the node has run.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -20,48 +21,29 @@ from loomgraph.compile.shapes import (
     is_protocol,
     is_typed_dict,
     is_union,
-    literal,
-    literal_value,
     members,
     missing_attributes,
     open_alias,
     origin_args,
-    union,
 )
-from loomgraph.compile.values import validator
-from loomgraph.graph.condition import Condition
-from loomgraph.graph.signature import EMPTY, describe_type
+from loomgraph.graph.signature import EMPTY
 
-__all__ = [
-    "Match",
-    "Remaining",
-    "admits_none",
-    "assignable",
-    "coverage",
-    "disjoint",
-    "literal_label",
-    "matches",
-    "may_be",
-    "members",
-    "narrow",
-    "takes_whole",
-    "unhandled",
-    "validator",
-]
+__all__ = ["admits_none", "assignable", "descendants", "disjoint", "fits_unconverted", "is_data", "is_plain"]
 
+_LITERAL: Any = type(Literal[0])
 _CACHE: dict[tuple[Any, Any], bool] = {}
 _CACHE_SIZE = 10_000
 _PROMOTIONS: dict[type, tuple[type, ...]] = {int: (float, complex), bool: (float, complex), float: (complex,)}
 # no class can derive from one of these and from something unrelated
 _FINAL: frozenset[Any] = frozenset({types.NoneType, bool, range, slice, types.FunctionType})
 
-Match = Literal["all", "some", "none"]
-
 
 def assignable(source: Any, target: Any) -> bool:
     """Whether every value of `source` is a value of `target`, as far as types can tell; True where they cannot."""
     if source is target or target is Any or target is object or source is Any or source is EMPTY:
         return True
+    if type(source) is _LITERAL and isinstance(target, type):
+        return all(assignable(value.__class__, target) for value in source.__args__)
     try:
         known = _CACHE.get((source, target))
     except TypeError:  # metadata or a literal that cannot be hashed
@@ -77,6 +59,11 @@ def assignable(source: Any, target: Any) -> bool:
 def admits_none(tp: Any) -> bool:
     """Whether None is a value of the type; Any admits it."""
     return assignable(types.NoneType, tp)
+
+
+def fits_unconverted(source: Any, target: Any) -> bool:
+    """`assignable` to the letter: an int is no float, which a condition on float does not take."""
+    return _fits(source, target, False, ())
 
 
 def _fits(source: Any, target: Any, promote: bool, under: tuple[tuple[Any, Any], ...]) -> bool:
@@ -166,9 +153,7 @@ def _tuple_fits(
         return not source or (target[-1] is Ellipsis and _fits(item, target[0], promote, under))
     if target[-1] is Ellipsis:
         return all(_fits(item, target[0], promote, under) for item in source)
-    return len(source) == len(target) and all(
-        _fits(a, b, promote, under) for a, b in zip(source, target, strict=True)
-    )
+    return len(source) == len(target) and all(_fits(a, b, promote, under) for a, b in zip(source, target, strict=True))
 
 
 def _typed_dict_fits(source: Any, target: Any, promote: bool, under: tuple[tuple[Any, Any], ...]) -> bool:
@@ -209,13 +194,15 @@ def disjoint(a: Any, b: Any) -> bool:
         return False
     if is_protocol(one) or is_protocol(other):
         return False
-    if one in _FINAL or other in _FINAL or hasattr(one, "__final__") or hasattr(other, "__final__"):
+    if _is_final(one) or _is_final(other):
         return True
-    return _is_data(one) and _is_data(other) and not _common_subclass(one, other)
+    return is_data(one) and is_data(other) and all(other not in sub.__mro__ for sub in descendants(one))
 
 
 def _class_of(tp: Any) -> Any:
     """The class of a type's values; None if it has none."""
+    if is_plain(tp):
+        return tp
     if isinstance(tp, typing.NewType):
         return _class_of(open_alias(tp.__supertype__))
     if typing.get_origin(tp) is Literal:
@@ -226,177 +213,46 @@ def _class_of(tp: Any) -> Any:
 
 
 def _related(a: Any, b: Any) -> bool:
+    if b in a.__mro__ or a in b.__mro__:
+        return True
     try:
-        return issubclass(a, b) or issubclass(b, a)
+        # register() makes relatives of abstract classes; nobody calls it on data, and asking takes long
+        return (not is_data(b) and issubclass(a, b)) or (not is_data(a) and issubclass(b, a))
     except TypeError:  # a Protocol with data members
         return True
 
 
-def _is_data(tp: Any) -> bool:
+def is_plain(tp: Any) -> bool:
+    """Whether a type is a class of which `isinstance` says all: no Protocol, TypedDict or parametrised model."""
+    return isinstance(tp, type) and _is_plain(tp)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _is_plain(tp: Any) -> bool:
+    return tp is not EMPTY and not origin_args(tp)[1] and not is_typed_dict(tp) and not is_protocol(tp)
+
+
+@functools.lru_cache(maxsize=20_000)
+def is_data(tp: type) -> bool:
+    """Whether a class is a model, a dataclass, an enum or a builtin: one that is seldom mixed with another."""
     if issubclass(tp, (BaseModel, enum.Enum)) or dataclasses.is_dataclass(tp):
         return True
     return tp.__module__ == "builtins" or tp.__module__ in ("datetime", "decimal", "uuid", "fractions", "pathlib")
 
 
-def _common_subclass(a: Any, b: Any) -> bool:
-    work, seen = [a], {a}
+@functools.lru_cache(maxsize=20_000)
+def _is_final(tp: type) -> bool:
+    return tp in _FINAL or hasattr(tp, "__final__")
+
+
+def descendants(tp: type) -> Iterator[type]:
+    """A class and every class there is by now that derives from it."""
+    work: list[type] = [tp]
+    seen = {tp}
     while work:
-        for sub in type.__subclasses__(work.pop()):
-            if issubclass(sub, b):
-                return True
+        found = work.pop()
+        yield found
+        for sub in type.__subclasses__(found):
             if sub not in seen:
                 seen.add(sub)
                 work.append(sub)
-    return False
-
-
-def matches(member: Any, condition: Condition) -> tuple[Match, Any]:
-    """Which values of one union member a type or literal condition takes, and their type."""
-    value = literal_value(member)
-    if value is not None:
-        return ("all", member) if condition.matches(value[0]) else ("none", typing.Never)
-    if condition.kind == "literal":
-        fits = may_be(member, condition.subject)
-        return ("some", literal(condition.subject)) if fits else ("none", typing.Never)
-    return _match_type(member, open_alias(condition.subject))
-
-
-def may_be(member: Any, value: Any) -> bool:
-    """Whether one value can be of a union member that is no literal, as its class tells."""
-    kind = value.__class__
-    return member is Any or member is kind or _fits(kind, member, False, ())
-
-
-def _match_type(member: Any, subject: Any) -> tuple[Match, Any]:
-    if is_union(subject):
-        found = [_match_type(member, open_alias(arm)) for arm in typing.get_args(subject)]
-        if any(match == "all" for match, _ in found):
-            return "all", member
-        kept = [tp for match, tp in found if match == "some"]
-        return ("some", union(kept)) if kept else ("none", typing.Never)
-    if subject is Any:
-        return "all", member
-    if member is Any:
-        return "some", subject
-    if typing.get_origin(subject) is Literal:
-        kept = [literal(v) for v in typing.get_args(subject) if may_be(member, v)]
-        return ("some", union(kept)) if kept else ("none", typing.Never)
-    if _fits(member, subject, False, ()) and not _hides_any(member, subject):
-        # int annotates bools too, and a condition on int does not take those
-        return ("some", member) if subject is int else ("all", member)
-    if disjoint(member, subject):
-        return "none", typing.Never
-    return "some", subject
-
-
-def _hides_any(member: Any, subject: Any) -> bool:
-    """Whether a bare container is compared with one that says what it holds."""
-    return bool(origin_args(subject)[1]) and not origin_args(member)[1]
-
-
-class Remaining:
-    """What is left of a type while conditions take their shares of it, one by one."""
-
-    __slots__ = ("open", "shrunk", "source", "values")
-
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.shrunk = False
-        self.values: dict[Any, Any] = {}
-        self.open: list[Any] = []
-        for member in members(source):
-            value = literal_value(member)
-            if value is None:
-                self.open.append(member)
-            else:
-                self.values[value[0].__class__, value[0]] = member
-
-    def share(self, condition: Condition) -> Any:
-        """The type of the values that a type or literal condition takes from what is left; Never if none."""
-        kept: list[Any] = []
-        key = _value_key(condition)
-        if key in self.values:
-            kept.append(self.values[key])
-        elif condition.kind == "type":
-            kept.extend(m for m in self.values.values() if matches(m, condition)[0] == "all")
-        kept.extend(tp for match, tp in (matches(m, condition) for m in self.open) if match != "none")
-        return union(kept)
-
-    def drop(self, condition: Condition) -> None:
-        """Take away what a type or literal condition takes for certain."""
-        before = len(self.values) + len(self.open)
-        key = _value_key(condition)
-        if key in self.values:
-            del self.values[key]
-        elif condition.kind == "type":
-            self.values = {k: m for k, m in self.values.items() if matches(m, condition)[0] != "all"}
-        if condition.kind == "type":
-            self.open = [m for m in self.open if not takes_whole(m, condition)]
-        self.shrunk = self.shrunk or len(self.values) + len(self.open) < before
-
-    def rest(self) -> Any:
-        """The type of what is left."""
-        return union([*self.values.values(), *self.open]) if self.shrunk else self.source
-
-
-def takes_whole(member: Any, condition: Condition) -> bool:
-    """Whether a type or literal condition takes every value of a union member, but for what nobody means."""
-    if matches(member, condition)[0] == "all":
-        return True
-    # an int that is not a bool is what somebody means who writes int
-    return member is int and condition.kind == "type" and open_alias(condition.subject) is int
-
-
-def narrow(source: Any, before: Iterable[Condition], condition: Condition | None) -> Any:
-    """The type that an edge with `condition` carries out of a node that gives `source`.
-
-    `before` are the conditions that did not match: those of earlier arms of the same route, or for OTHERWISE all
-    others of its group. Never, if nothing is left.
-    """
-    if condition is None:
-        return source
-    left = Remaining(source)
-    for earlier in before:
-        left.drop(earlier)
-    return left.rest() if condition.kind in ("predicate", "otherwise") else left.share(condition)
-
-
-def coverage(source: Any, conditions: Sequence[Condition]) -> tuple[list[str], list[str]]:
-    """The union members that no condition takes, and those that conditions may take only in part."""
-    if any(c.kind in ("predicate", "otherwise") for c in conditions):
-        return [], []
-    values = {_value_key(c) for c in conditions if c.kind == "literal"}
-    tests = [c for c in conditions if c.kind == "type"]
-    missed: list[str] = []
-    partial: list[str] = []
-    for member in members(source):
-        value = literal_value(member)
-        if value is not None and (type(value[0]), value[0]) in values:
-            continue
-        found = {matches(member, c)[0] for c in tests}
-        if "all" in found or any(takes_whole(member, c) for c in tests):
-            continue
-        reachable = "some" in found or (value is None and any(matches(member, c)[0] == "some" for c in conditions))
-        named = describe_type(member) if value is None else literal_label(value[0])
-        (partial if reachable else missed).append(named)
-    return missed, partial
-
-
-def literal_label(value: Any) -> str:
-    """A literal as it would be written in `when=`: `Color.RED`, `'yes'`, `None`."""
-    return f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value)
-
-
-def _value_key(condition: Condition) -> Any:
-    if condition.kind != "literal":
-        return None
-    try:
-        hash(condition.subject)
-    except TypeError:
-        return None
-    return type(condition.subject), condition.subject
-
-
-def unhandled(source: Any, conditions: Sequence[Condition]) -> list[str]:
-    """The union members, as text, that no edge takes; none where a predicate or OTHERWISE may take them."""
-    return coverage(source, conditions)[0]

@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from loomgraph import OTHERWISE
-from loomgraph.compile.types import admits_none, assignable, narrow, unhandled
+from loomgraph.compile.narrowing import narrow, unhandled
+from loomgraph.compile.types import admits_none, assignable
 from loomgraph.compile.values import validator
 from loomgraph.graph.condition import condition
 

@@ -9,9 +9,9 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from loomgraph.compile.checks.view import GraphView, groups_of, listed
-from loomgraph.compile.shapes import literal_value
-from loomgraph.compile.types import coverage, literal_label, members, narrow
+from loomgraph.compile.checks.view import GraphView, listed
+from loomgraph.compile.narrowing import coverage, literal_label, narrow
+from loomgraph.compile.shapes import literal_value, members
 from loomgraph.errors import Finding
 from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import EdgeDef
@@ -29,15 +29,17 @@ def condition_checks(view: GraphView) -> Iterator[Finding]:
             yield from _duplicates(view, [*out, *errors])
         if errors:
             yield from _error_edges(view, source, errors)
-        if any(edge.when is not None for edge in out):
-            for choice, group in groups_of(out).items():
-                yield from _otherwise(view, group)
-                yield from _matching(view, source, group, choice is not None)
-            if all(edge.when is not None for edge in out):
-                yield from _unhandled(view, source, out)
+        groups = view.groups.get(source, {})
+        for choice, group in groups.items():
+            yield from _otherwise(view, group)
+            yield from _matching(view, source, group, choice is not None)
+        if groups and all(edge.when is not None for edge in out):
+            yield from _unhandled(view, source, out)
 
 
 def _duplicates(view: GraphView, edges: list[EdgeDef]) -> Iterator[Finding]:
+    if len({edge.target for edge in edges}) == len(edges):
+        return
     seen: dict[Any, EdgeDef] = {}
     for edge in edges:
         key = (edge.target, edge.kind, _identity(edge.when), edge.join, view.param.get(edge.index), edge.errors)
@@ -110,11 +112,11 @@ def _otherwise(view: GraphView, group: list[EdgeDef]) -> Iterator[Finding]:
 
 def _matching(view: GraphView, source: int, group: list[EdgeDef], ordered: bool) -> Iterator[Finding]:
     """Conditions that match nothing the source gives, or nothing that earlier arms of a route leave."""
-    given = view.output(source)
     for edge in group:
         when = edge.when
         if when is None or when.kind not in ("type", "literal") or view.carried[edge.index] is not typing.Never:
             continue
+        given = view.output(source)
         if ordered and _could_match(given, when):
             yield Finding(
                 "shadowed-arm",
@@ -152,23 +154,24 @@ def _unhandled(view: GraphView, source: int, out: list[EdgeDef]) -> Iterator[Fin
     given = view.output(source)
     if given is Any:
         return
-    missed, partial = coverage(given, [edge.when for edge in out if edge.when is not None])
-    conditions = listed((edge.when.label for edge in out if edge.when is not None), 8)
+    conditions = [edge.when for edge in out if edge.when is not None]
+    missed, partial = coverage(given, conditions)
+    if not missed and not partial:
+        return
+    labels = listed((condition.label for condition in conditions), 8)
     name = view.say(source)
     if missed:
         yield Finding(
             "unhandled-member",
-            f"{name} may give {listed(missed)}, but its edges only take {conditions}",
+            f"{name} may give {listed(missed)}, but its edges only take {labels}",
             f"Add wf.edge({name}, ..., when={missed[0]}), or an edge with when=OTHERWISE.",
             view.named(source),
         )
     elif partial:
         yield Finding(
             "partly-handled",
-            f"{name} may give any {listed(partial)}, but its edges only take {conditions}; another value fails the run",
+            f"{name} may give any {listed(partial)}, but its edges only take {labels}; another value fails the run",
             f"Add an edge from {name} with when=OTHERWISE, or narrow its return annotation, as with Literal[...].",
             view.named(source),
             "warning",
         )
-
-

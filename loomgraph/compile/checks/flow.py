@@ -41,12 +41,10 @@ class Flow:
         """Regions that go round again whatever happens."""
         self.unmet: list[Unmet] = []
         self._merger = Merger()
+        # the guard of every edge, as the region sees it that is its level by now
         self._taken: list[Guard] = [NEVER] * len(view.definition.edges)
         self._levels = [nest.region(e.source) if isinstance(e.source, int) else ROOT for e in view.definition.edges]
-        self._struck: list[dict[Decision, int]] = [{} for _ in nest.regions]
-        self._lifted: list[dict[Decision, Decision | None]] = [{} for _ in nest.regions]
-        self._loose: dict[tuple[int, int], Guard] = {}
-        self._exits: list[list[int]] = [[] for _ in nest.regions]
+        self._exits: dict[int, list[int]] = {}
         self._capped: dict[int, int] = {}
         for region in nest.regions[1:]:
             if region.cap_edge is not None:
@@ -78,20 +76,24 @@ class Flow:
     def _dependencies(self) -> tuple[list[list[int]], list[int]]:
         """The order of nodes, of loop ends (count + region) and of END: who follows whom, and how many come before."""
         count, regions = len(self.view.definition.nodes), len(self.nest.regions)
-        pairs: list[tuple[int, int]] = []
-        pairs.extend((node, count + at) for node, at in enumerate(self.nest.region_of) if at != ROOT)
-        inner = self.nest.regions[1:]
-        pairs.extend((count + region.index, count + region.parent) for region in inner if region.parent != ROOT)
-        for edge in self.view.definition.edges:
-            source, target = edge.source, edge.target
-            if isinstance(source, str) or isinstance(target, str) or target == START_INDEX:
-                continue
-            pairs.extend(self._dependency(edge, source, target, count, count + regions))
         successors: list[list[int]] = [[] for _ in range(count + regions + 1)]
         waiting = [0] * (count + regions + 1)
-        for before, after in pairs:
+
+        def follows(before: int, after: int) -> None:
             successors[before].append(after)
             waiting[after] += 1
+
+        for node, at in enumerate(self.nest.region_of):
+            if at != ROOT:
+                follows(node, count + at)
+        for region in self.nest.regions[1:]:
+            if region.parent != ROOT:
+                follows(count + region.index, count + region.parent)
+        for edge in self.view.definition.edges:
+            source, target = edge.source, edge.target
+            if isinstance(source, int) and isinstance(target, int) and target != START_INDEX:
+                for before, after in self._dependency(edge, source, target, count, count + regions):
+                    follows(before, after)
         return successors, waiting
 
     def _dependency(self, edge: EdgeDef, source: int, target: int, count: int, end: int) -> list[tuple[int, int]]:
@@ -104,7 +106,7 @@ class Flow:
             return [(before, end if target < 0 else target)] if before >= 0 else []
         common = back or self.nest.common(level, into)
         while level != common:
-            self._exits[level].append(edge.index)
+            self._exits.setdefault(level, []).append(edge.index)
             before = count + level
             level = self.nest.regions[level].parent
         if back or before < 0:
@@ -233,36 +235,15 @@ class Flow:
         if at_level == level:
             return guard
         latest = self.view.definition.edges[edge].exit == "latest"
-        while at_level not in {level, ROOT}:
-            guard = self._lift(guard, at_level)
+        while at_level not in (level, ROOT):
+            guard = _lift(guard, at_level, self.nest.regions[at_level].parent)
             at_level = self.nest.regions[at_level].parent
             if latest and guard is not NEVER:
                 # taken in some iteration, not necessarily in the last
-                guard = self._loose.setdefault((edge, at_level), self._unknown(at_level))
+                guard = self._unknown(at_level)
+        # loops end from the inside out, so nobody asks again for a level below
+        self._taken[edge], self._levels[edge] = guard, at_level
         return guard
-
-    def _lift(self, guard: Guard, region: int) -> Guard:
-        """A guard within an iteration as the region around sees it: that of the last iteration."""
-        decision = guard.decision
-        if decision is None or decision.region != region:
-            return guard
-        table, struck = self._lifted[region], self._struck[region]
-        chain: list[Decision] = []
-        step: Decision | None = decision
-        while step is not None and step.region == region and step not in table:
-            chain.append(step)
-            step = step.parent.decision
-        for inner in reversed(chain):
-            above = inner.parent
-            if above.decision is not None and above.decision.region == region:
-                parent = table[above.decision]
-                above = NEVER if parent is None else at(parent, above.mask)
-            full = inner.full & ~struck.get(inner, 0)
-            outer = self.nest.regions[region].parent
-            dead = above is NEVER or not full
-            table[inner] = None if dead else Decision(above, full, inner.certain & full, outer, lost=inner.lost)
-        found = table[decision]
-        return NEVER if found is None else at(found, guard.mask)
 
     def _end_of_loop(self, region: Region) -> None:
         """All of a loop's nodes are known: strike out what goes round again, and look at what leaves."""
@@ -271,27 +252,10 @@ class Flow:
         going = [(guard, e.index) for e in back if (guard := self._seen(e.index, region.index)) is not NEVER]
         if region.header is not None and len(back) > 1:
             self._gather(region.header, back, region.index)
-        if self._strike(region.index, [guard for guard, _ in going]):
+        if _strike(region.index, [guard for guard, _ in going]):
             self.endless.append(region.index)
-        if going:
+        if going and region.index in self._exits:
             self._overtaking(region.index, going)
-
-    def _strike(self, region: int, going: list[Guard]) -> bool:
-        """The cells of each decision that lead to a back edge; True if all of them do, at the root of the loop."""
-        struck = self._struck[region]
-        work = list(going)
-        endless = False
-        while work:
-            guard = work.pop()
-            decision = guard.decision
-            if decision is None or decision.region != region:
-                endless = True
-                continue
-            before = struck.get(decision, 0)
-            struck[decision] = before | guard.mask
-            if before != decision.full and struck[decision] == decision.full:
-                work.append(decision.parent)
-        return endless
 
     def _overtaking(self, region: int, going: list[Item]) -> None:
         """Exits that are taken in an iteration that also goes round."""
@@ -324,7 +288,46 @@ class Flow:
         for mask, edge in implied.get(decision, {}).items():
             if not mask & ~guard.mask:
                 return edge
-        direct = self._struck[region].get(decision, 0) & guard.mask & decision.certain
-        if direct or self._lift(guard, region) is NEVER:
+        direct = decision.struck & guard.mask & decision.certain
+        if direct or _lift(guard, region, self.nest.regions[region].parent) is NEVER:
             return next((edge for mask, edge in implied.get(decision, {}).items() if mask & direct), going[0][1])
         return None
+
+
+def _strike(region: int, going: list[Guard]) -> bool:
+    """Mark the cells of each decision that lead to a back edge; True if all of them do, at the root of the loop."""
+    work = list(going)
+    endless = False
+    while work:
+        guard = work.pop()
+        decision = guard.decision
+        if decision is None or decision.region != region:
+            endless = True
+            continue
+        before = decision.struck
+        decision.struck |= guard.mask
+        if before != decision.full and decision.struck == decision.full:
+            work.append(decision.parent)
+    return endless
+
+
+def _lift(guard: Guard, region: int, outer: int) -> Guard:
+    """A guard within an iteration as the region around sees it: that of the last iteration."""
+    decision = guard.decision
+    if decision is None or decision.region != region:
+        return guard
+    chain: list[Decision] = []
+    step: Decision | None = decision
+    while step is not None and step.region == region and step.lifted is None and not step.void:
+        chain.append(step)
+        step = step.parent.decision
+    for inner in reversed(chain):
+        above = inner.parent
+        if above.decision is not None and above.decision.region == region:
+            parent = above.decision.lifted
+            above = NEVER if parent is None else at(parent, above.mask)
+        full = inner.full & ~inner.struck
+        inner.void = above is NEVER or not full
+        if not inner.void:
+            inner.lifted = Decision(above, full, inner.certain & full, outer, lost=inner.lost)
+    return NEVER if decision.lifted is None else at(decision.lifted, guard.mask)

@@ -16,9 +16,13 @@ __all__ = ["ALWAYS", "NEVER", "Decision", "Guard", "Item", "Merger", "at"]
 
 
 class Decision:
-    """A point where the run may go on in several ways. `lost` if nothing is known of when it is made."""
+    """A point where the run may go on in several ways. `lost` if nothing is known of when it is made.
 
-    __slots__ = ("certain", "depth", "full", "lost", "made", "parent", "region")
+    Of a decision made in a loop: `struck` are the cells that lead to a further iteration, `lifted` is what is left of
+    it when the loop is over, and it is `void` if nothing is.
+    """
+
+    __slots__ = ("certain", "depth", "full", "lifted", "lost", "made", "parent", "region", "struck", "void")
 
     def __init__(self, parent: Guard, full: int, certain: int, region: int, *, lost: bool = False) -> None:
         self.parent = parent
@@ -28,6 +32,9 @@ class Decision:
         self.lost = lost
         self.depth: int = 1 if parent.decision is None else parent.decision.depth + 1
         self.made: dict[int, Guard] = {}
+        self.struck = 0
+        self.lifted: Decision | None = None
+        self.void = False
 
 
 class Guard:

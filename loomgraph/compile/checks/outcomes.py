@@ -6,14 +6,16 @@ conditions share a cell only if one value can match both; where there are too ma
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from loomgraph.compile.checks.view import GraphView, groups_of
+from loomgraph.compile.checks.view import GraphView
+from loomgraph.compile.narrowing import Kin, coverage, matches, may_be, takes_whole
 from loomgraph.compile.shapes import literal, literal_value, members
-from loomgraph.compile.types import coverage, disjoint, matches, may_be, takes_whole
+from loomgraph.compile.types import disjoint
 from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import EdgeDef
 
@@ -33,10 +35,9 @@ class Outcome:
 
 def outcomes(view: GraphView, source: int) -> list[Outcome]:
     """The decisions behind the conditional edges of a node, independent of each other."""
-    out = view.out[source]
-    groups = groups_of(out)
+    groups = view.groups.get(source, {})
     # a node whose edges all have conditions takes one of them, or fails
-    must = len(groups) == 1 and all(edge.when is not None for edge in out)
+    must = len(groups) == 1 and all(edge.when is not None for edge in view.out[source])
     found: list[Outcome] = []
     for choice, group in groups.items():
         if choice is None:
@@ -72,7 +73,10 @@ def _independent(given: Any, group: list[EdgeDef], must: bool) -> list[Outcome]:
                 predicates.append(edge.index)
             else:
                 fixed.append(edge)
-    patterns = _patterns(given, fixed) if fixed else {frozenset[int](): True}
+    if not fixed and len(predicates) <= _MOST:
+        full, certain, masks = _free(len(predicates), len(rest), must)
+        return [Outcome(full, certain, dict(zip([*predicates, *rest], masks, strict=True)))]
+    patterns = _patterns(given, fixed)
     if patterns is None or len(predicates) > _MOST:
         return [Outcome(0b11, 0b11, {edge.index: 0b01}) for edge in group]
     masks = dict.fromkeys((edge.index for edge in group), 0)
@@ -89,6 +93,21 @@ def _independent(given: Any, group: list[EdgeDef], must: bool) -> list[Outcome]:
     if cell == 1:
         return [Outcome(0b11, 0b11, {edge.index: 0b01}) for edge in group]
     return [Outcome(cell - 1, certain, masks)]
+
+
+@functools.cache
+def _free(predicates: int, rest: int, must: bool) -> tuple[int, int, tuple[int, ...]]:
+    """The outcome of a few conditions of which nothing is known: all cells, the certain ones, and those of each."""
+    masks = [0] * (predicates + rest)
+    cell = 1
+    for some in _subsets(list(range(predicates))):
+        taken = some or range(predicates, predicates + rest)
+        if not taken and must:
+            continue
+        for position in taken:
+            masks[position] |= cell
+        cell <<= 1
+    return cell - 1, 0 if predicates else cell - 1, tuple(masks)
 
 
 def _hashable(value: Any) -> bool:
@@ -116,16 +135,18 @@ def _patterns(given: Any, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | 
         else:
             tests.append(edge)
     found: dict[frozenset[int], bool] = {}
+    kin = Kin([edge.when.subject for edge in tests if edge.when is not None])
     for member in members(given):
+        near = [tests[position] for position in kin.near(member)]
         value = literal_value(member)
         if value is not None:
-            taken = [*literals.get((value[0].__class__, value[0]), ()), *_tests_of(member, tests)]
+            taken = [*literals.get((value[0].__class__, value[0]), ()), *_tests_of(member, near)]
             found[frozenset(taken)] = True
             continue
         for key, edges in literals.items():
             if may_be(member, key[1]):
                 found[frozenset([*edges, *_tests_of(literal(key[1]), tests)] if tests else edges)] = True
-        open_patterns = _open_patterns(member, tests)
+        open_patterns = _open_patterns(member, near)
         if open_patterns is None:
             return None
         for pattern, sure in open_patterns:

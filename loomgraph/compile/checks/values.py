@@ -73,43 +73,37 @@ def _identifier(name: str) -> str:
 
 def mismatch(view: GraphView, edge: EdgeDef, carried: Any, target: int) -> Finding | None:
     """Why one value of type `carried` cannot go into a node as it is, or into END; None if it can."""
+    node = None if target == END_INDEX else view.definition.nodes[target]
+    param = None if node is None else node.signature.primary
+    wanted = view.definition.output if node is None else Any if param is None else param.type
+    mapped = param is not None and node is not None and node.map is not None
+    given = item_type(carried) if mapped else carried
+    if wanted is EMPTY or (given is not None and assignable(given, wanted)):
+        return None
     if isinstance(edge.source, int) and edge.source >= 0 and view.definition.nodes[edge.source].signature.problems:
         return None  # it cannot be a node, and what it would give changes when that is mended
-    if target == END_INDEX:
-        wanted = view.definition.output
-        if wanted is EMPTY or assignable(carried, wanted):
-            return None
-        takes = f"the workflow's output is {describe_type(wanted)}"
-        return _edge_type(view, edge, carried, wanted, takes)
-    node = view.definition.nodes[target]
-    primary = node.signature.primary
-    if primary is None:
-        return None
-    takes = f"'{node.name}' takes {primary.name}: {describe_type(primary.type)}"
-    if node.map is not None:
-        item = item_type(carried)
-        if item is None:
-            return Finding(
-                "edge-type",
-                f"{_brings(view, edge, carried)}, but '{node.name}' is a map and takes a list",
-                f"Let {view.say(edge.source)} give list[{describe_type(carried)}], or use wf.edge instead of wf.map.",
-                view.named(edge.source, edge.target),
-            )
-        if assignable(item, primary.type):
-            return None
-        takes = f"the map '{node.name}' takes items {primary.name}: {describe_type(primary.type)}"
-        return _edge_type(view, edge, carried, list_of(primary.type), takes)
-    if assignable(carried, primary.type):
-        return None
+    if node is None or param is None:
+        return _edge_type(view, edge, carried, wanted, f"the workflow's output is {describe_type(wanted)}")
+    if given is None:
+        return Finding(
+            "edge-type",
+            f"{_brings(view, edge, carried)}, but '{node.name}' is a map and takes a list",
+            f"Let {view.say(edge.source)} give list[{describe_type(carried)}], or use wf.edge instead of wf.map.",
+            view.named(edge.source, edge.target),
+        )
+    if mapped:
+        takes = f"the map '{node.name}' takes items {param.name}: {describe_type(wanted)}"
+        return _edge_type(view, edge, carried, list_of(wanted), takes)
+    takes = f"'{node.name}' takes {param.name}: {describe_type(wanted)}"
     item = item_type(carried)
-    if item is not None and item is not Any and assignable(item, primary.type):
+    if item is not None and item is not Any and assignable(item, wanted):
         return Finding(
             "edge-type",
             f"{_brings(view, edge, carried)}, but {takes}",
             f"To run it once per item, write wf.map({view.say(edge.source)}, '{node.name}') instead of wf.edge.",
             view.named(edge.source, edge.target),
         )
-    return _edge_type(view, edge, carried, primary.type, takes)
+    return _edge_type(view, edge, carried, wanted, takes)
 
 
 def _brings(view: GraphView, edge: EdgeDef, carried: Any) -> str:

@@ -8,21 +8,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from loomgraph.compile.narrowing import Remaining
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.resolve import output_type
-from loomgraph.compile.types import Remaining
 from loomgraph.errors import Failure
 from loomgraph.graph.definition import Definition, EdgeDef
 from loomgraph.graph.refs import START_INDEX, Ref
 from loomgraph.graph.signature import EMPTY
 
-__all__ = ["GraphView", "groups_of", "listed"]
+__all__ = ["GraphView", "listed"]
 
 
 class GraphView:
-    """Edges whose both ends are known, by source and by target, in declared order."""
+    """Edges whose both ends are known, by source and by target, in declared order.
 
-    __slots__ = ("_given", "back_of", "carried", "definition", "errors", "into", "names", "nest", "out", "param")
+    `groups` has the conditional edges of each source that has any, by the route they belong to; those under None are
+    tried independently. `carried` is the type that each edge carries.
+    """
+
+    __slots__ = (
+        "_given",
+        "back_of",
+        "carried",
+        "definition",
+        "errors",
+        "groups",
+        "into",
+        "names",
+        "nest",
+        "out",
+        "param",
+    )
 
     def __init__(self, definition: Definition, nest: Nest | None) -> None:
         count = len(definition.nodes)
@@ -47,6 +63,7 @@ class GraphView:
                 self.back_of[index] = region.index
         self.param: dict[int, str | None] = {m.edge: m.param for join in definition.joins for m in join.members}
         self._given: dict[int, Any] = {}
+        self.groups: dict[int, dict[int | None, list[EdgeDef]]] = {}
         self.carried: list[Any] = [Any] * len(definition.edges)
         for source in (*range(count), START_INDEX):
             self._carry(source)
@@ -70,31 +87,30 @@ class GraphView:
         if not out:
             return
         given = self.output(source)
-        if len(out) == 1 and out[0].when is None:
-            carried[out[0].index] = given
-            return
-        if all(edge.when is None for edge in out):
-            for edge in out:
-                carried[edge.index] = given
-            return
+        groups: dict[int | None, list[EdgeDef]] = {}
+        narrowing = False
         for edge in out:
-            if edge.when is None:
-                carried[edge.index] = given
-        for choice, group in groups_of(out).items():
-            left = Remaining(given)
-            for edge in sorted(group, key=lambda e: e.when is not None and e.when.kind == "otherwise"):
-                assert edge.when is not None
-                free = edge.when.kind in ("predicate", "otherwise")
-                carried[edge.index] = left.rest() if free else left.share(edge.when)
-                if choice is not None:
-                    left.drop(edge.when)
-            if choice is None:
-                self._carry_rest(group, left)
+            carried[edge.index] = given
+            if edge.when is not None:
+                groups.setdefault(edge.choice, []).append(edge)
+                narrowing = narrowing or edge.when.kind in ("type", "literal")
+        if groups:
+            self.groups[source] = groups
+        if narrowing:
+            for choice, group in groups.items():
+                self._narrow(given, choice is not None, group)
 
-    def _carry_rest(self, group: list[EdgeDef], left: Remaining) -> None:
-        """What OTHERWISE carries beside conditions that are tried independently."""
+    def _narrow(self, given: Any, ordered: bool, group: list[EdgeDef]) -> None:
+        """What each edge of a group of conditions carries: OTHERWISE what all others leave."""
+        left = Remaining(given)
+        for edge in sorted(group, key=lambda e: e.when is not None and e.when.kind == "otherwise"):
+            assert edge.when is not None
+            free = edge.when.kind in ("predicate", "otherwise")
+            self.carried[edge.index] = left.rest() if free else left.share(edge.when)
+            if ordered:
+                left.drop(edge.when)
         rest = [edge for edge in group if edge.when is not None and edge.when.kind == "otherwise"]
-        if rest:
+        if rest and not ordered:
             for edge in group:
                 if edge.when is not None:
                     left.drop(edge.when)
@@ -116,15 +132,6 @@ class GraphView:
     def inside(self, ref: Ref, region: int) -> bool:
         """Whether a node is in a loop, at any depth; START and END are in none."""
         return self.nest is not None and self.nest.inside(ref, region)
-
-
-def groups_of(edges: Iterable[EdgeDef]) -> dict[int | None, list[EdgeDef]]:
-    """Conditional edges by the route they belong to; None has those that are tried independently."""
-    groups: dict[int | None, list[EdgeDef]] = {}
-    for edge in edges:
-        if edge.when is not None:
-            groups.setdefault(edge.choice, []).append(edge)
-    return groups
 
 
 def listed(items: Iterable[str], limit: int = 5) -> str:
