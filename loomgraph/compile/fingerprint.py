@@ -28,6 +28,7 @@ from loomgraph.compile.source import code_text
 from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import Definition, EdgeDef, FunctionBody, JoinDef, LoopDef, NodeDef
 from loomgraph.graph.policy import MapSpec, Quorum, Wait
+from loomgraph.graph.refs import Ref
 from loomgraph.graph.signature import EMPTY, Signature
 from loomgraph.graph.state import StateSpec
 
@@ -58,7 +59,12 @@ def node_fingerprint(node: NodeDef) -> str:
 
 def graph_fingerprint(definition: Definition) -> str:
     """64 hex digits for what a resolved definition means."""
-    name_of = definition.name_of
+    # END and START come last, as their indexes say
+    names = [*(node.name for node in definition.nodes), "END", "START"]
+
+    def name_of(ref: Ref) -> str:
+        return ref if isinstance(ref, str) else names[ref]
+
     return _digest(
         "graph",
         definition.name,
@@ -109,19 +115,19 @@ def _default_text(value: Any) -> str:
 
 
 def _digest(*parts: str) -> str:
-    made = hashlib.sha256(FORMAT.encode())
+    made = [FORMAT.encode()]
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        made.update(b"%d:" % len(data) + data)  # lengths, so that parts cannot run into each other
-    return made.hexdigest()
+        made += (b"%d:" % len(data), data)  # lengths, so that parts cannot run into each other
+    return hashlib.sha256(b"".join(made)).hexdigest()
 
 
 # ---------------------------------------------------------------------- parts of a graph
 
 
-def _edge_text(edge: EdgeDef, name_of: Callable[[Any], str]) -> str:
+def _edge_text(edge: EdgeDef, name_of: Callable[[Ref], str]) -> str:
     when = "" if edge.when is None else _condition_text(edge.when)
-    errors = ",".join(error.__qualname__ for error in edge.errors)
+    errors = ",".join([error.__qualname__ for error in edge.errors])
     ends = f"{name_of(edge.source)!r}>{name_of(edge.target)!r}"
     return f"edge {ends} {edge.kind} {when} {edge.choice} {errors} {edge.exit}"
 
@@ -140,8 +146,8 @@ def _condition_text(condition: Condition) -> str:
             typing.assert_never(never)
 
 
-def _join_text(join: JoinDef, name_of: Callable[[Any], str]) -> str:
-    members = ",".join(f"{member.edge}={member.param}" for member in join.members)
+def _join_text(join: JoinDef, name_of: Callable[[Ref], str]) -> str:
+    members = ",".join([f"{member.edge}={member.param}" for member in join.members])
     return f"join {name_of(join.target)!r} {members} {_wait_text(join.wait)}"
 
 
@@ -149,7 +155,7 @@ def _wait_text(wait: Wait) -> str:
     return f"quorum {wait.k}" if isinstance(wait, Quorum) else wait
 
 
-def _loop_text(loop: LoopDef, name_of: Callable[[Any], str]) -> str:
+def _loop_text(loop: LoopDef, name_of: Callable[[Ref], str]) -> str:
     header = "" if loop.header is None else repr(name_of(loop.header))
     return f"loop {[name_of(ref) for ref in loop.nodes]!r} {header} {[name_of(ref) for ref in loop.include]!r}"
 
@@ -185,7 +191,7 @@ def _type_text(tp: Any) -> str:
         return _spell(tp, ())
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=20_000)
 def _cached_type_text(tp: Any) -> str:
     return _spell(tp, ())
 
@@ -195,18 +201,24 @@ def _spell(tp: Any, inside: tuple[Any, ...]) -> str:
         return "Any"
     if tp is None or tp is types.NoneType:
         return "None"
+    if isinstance(tp, type):
+        return _class_text(tp, inside)
     if isinstance(tp, str):
         return f"'{tp}'"
     if isinstance(tp, typing.ForwardRef):
         return f"'{tp.__forward_arg__}'"
     if is_union(tp):
-        return "|".join(sorted({_spell(arm, inside) for arm in typing.get_args(tp)}))
+        return "|".join(sorted({_spell(arm, inside) if inside else _type_text(arm) for arm in typing.get_args(tp)}))
     if typing.get_origin(tp) is Literal:
         return f"Literal[{','.join(sorted(_value_text(value, ()) for value in typing.get_args(tp)))}]"
     if typing.get_origin(tp) is typing.Annotated:
         return _spell(typing.get_args(tp)[0], inside)  # metadata has no text that is the same everywhere
     if isinstance(tp, typing.NewType):
         return f"{tp.__name__}={_spell(tp.__supertype__, inside)}"
+    return _class_text(tp, inside)
+
+
+def _class_text(tp: Any, inside: tuple[Any, ...]) -> str:
     origin, args = origin_args(tp)
     name = str(getattr(origin, "__qualname__", None) or getattr(origin, "__name__", None) or type(origin).__name__)
     if args:

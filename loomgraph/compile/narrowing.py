@@ -7,40 +7,30 @@ from __future__ import annotations
 
 import enum
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 from loomgraph.compile.shapes import is_union, literal, literal_value, members, open_alias, origin_args, union
-from loomgraph.compile.types import descendants, disjoint, fits_unconverted, is_data, is_plain
+from loomgraph.compile.types import apart, descendants, disjoint, fits_unconverted, is_data, is_plain
 from loomgraph.graph.condition import Condition
 from loomgraph.graph.signature import describe_type
 
-__all__ = [
-    "Kin",
-    "Match",
-    "Remaining",
-    "coverage",
-    "literal_label",
-    "matches",
-    "may_be",
-    "narrow",
-    "takes_whole",
-    "unhandled",
-]
+__all__ = ["Match", "Remaining", "Split", "literal_label", "matches", "may_be", "narrow"]
 
 Match = Literal["all", "some", "none"]
 _FEW = 8  # types that are compared one by one
 
 
 def matches(member: Any, condition: Condition) -> tuple[Match, Any]:
-    """Which values of one union member a type or literal condition takes, and their type."""
+    """Which values of one union member a condition on a type takes, and their type."""
     value = literal_value(member)
     if value is not None:
         return ("all", member) if condition.matches(value[0]) else ("none", typing.Never)
-    if condition.kind == "literal":
-        fits = may_be(member, condition.subject)
-        return ("some", literal(condition.subject)) if fits else ("none", typing.Never)
-    return _match_type(member, open_alias(condition.subject))
+    subject = open_alias(condition.subject)
+    if member is int and subject is int:
+        return "all", member  # bools, which `int` takes too and the condition does not, are not what it is written for
+    return _match_type(member, subject)
 
 
 def may_be(member: Any, value: Any) -> bool:
@@ -54,7 +44,7 @@ def _match_type(member: Any, subject: Any) -> tuple[Match, Any]:
         if subject in member.__mro__:
             # int annotates bools too, and a condition on int does not take those
             return ("some", member) if subject is int else ("all", member)
-        return ("none", typing.Never) if disjoint(member, subject) else ("some", subject)
+        return ("none", typing.Never) if apart(member, subject) else ("some", subject)
     if is_union(subject):
         found = [_match_type(member, open_alias(arm)) for arm in typing.get_args(subject)]
         if any(match == "all" for match, _ in found):
@@ -80,7 +70,71 @@ def _hides_any(member: Any, subject: Any) -> bool:
     return bool(origin_args(subject)[1]) and not origin_args(member)[1]
 
 
-class Kin:
+class Split:
+    """How conditions divide the members of a type among them; the conditions go by keys of the caller's.
+
+    `members` are what a value can be, `open` the places of those that are no literals. `takes` has, for each condition
+    on a type, what it takes: (place of the member, all of it or some, the type of that). Literal conditions are looked
+    up instead, since there may be thousands of them.
+    """
+
+    __slots__ = ("conditions", "members", "open", "source", "takes", "values")
+
+    def __init__(self, source: Any, conditions: Mapping[int, Condition]) -> None:
+        self.source = source
+        self.conditions = conditions
+        self.members = members(source)
+        self.values: dict[Any, int] = {}
+        self.open: list[int] = []
+        for place, member in enumerate(self.members):
+            value = literal_value(member)
+            if value is None:
+                self.open.append(place)
+            else:
+                self.values[value[0].__class__, value[0]] = place
+        kin = _Kin([self.members[place] for place in self.open])
+        self.takes: dict[int, list[tuple[int, Match, Any]]] = {}
+        for key, condition in conditions.items():
+            if condition.kind == "type":
+                self.takes[key] = self._taken(condition, kin)
+
+    def _taken(self, condition: Condition, kin: _Kin) -> list[tuple[int, Match, Any]]:
+        found: list[tuple[int, Match, Any]] = []
+        for place in (*self.values.values(), *(self.open[near] for near in kin.near(condition.subject))):
+            match, tp = matches(self.members[place], condition)
+            if match != "none":
+                found.append((place, match, tp))
+        return found
+
+    def by_member(self) -> list[list[tuple[int, Match]]]:
+        """For each member, the conditions on types that take it, in order."""
+        found: list[list[tuple[int, Match]]] = [[] for _ in self.members]
+        for key, taken in self.takes.items():
+            for place, match, _ in taken:
+                found[place].append((key, match))
+        return found
+
+    def coverage(self, keys: AbstractSet[int] | None = None) -> tuple[list[str], list[str]]:
+        """The members that no condition takes, and those that conditions may take only in part; of all, or of some."""
+        conditions = [tested for key, tested in self.conditions.items() if keys is None or key in keys]
+        if any(condition.kind in ("predicate", "otherwise") for condition in conditions):
+            return [], []
+        literals = [condition for condition in conditions if condition.kind == "literal"]
+        named = {self.values.get(_value_key(condition), -1) for condition in literals}
+        missed: list[str] = []
+        partial: list[str] = []
+        for place, (member, tests) in enumerate(zip(self.members, self.by_member(), strict=True)):
+            taken = [(key, match) for key, match in tests if keys is None or key in keys]
+            if place in named or any(match == "all" for _, match in taken):
+                continue
+            value = literal_value(member)
+            in_part = taken or (value is None and any(may_be(member, condition.subject) for condition in literals))
+            text = describe_type(member) if value is None else literal_label(value[0])
+            (partial if in_part else missed).append(text)
+        return missed, partial
+
+
+class _Kin:
     """Types, to be asked which of them may share a value with another: comparing all with all takes too long."""
 
     __slots__ = ("by_class", "others", "types")
@@ -91,9 +145,8 @@ class Kin:
         self.others: list[int] = []
         if len(types) > _FEW:
             for position, tp in enumerate(types):
-                opened = open_alias(tp)
-                if is_plain(opened) and is_data(opened):
-                    self.by_class.setdefault(opened, []).append(position)
+                if is_plain(tp) and is_data(tp):
+                    self.by_class.setdefault(tp, []).append(position)
                 else:
                     self.others.append(position)
 
@@ -107,70 +160,43 @@ class Kin:
 
 
 class Remaining:
-    """What is left of a type while conditions take their shares of it, one by one."""
+    """What is left of a split type while conditions take their shares of it, one by one."""
 
-    __slots__ = ("kin", "open", "shrunk", "source", "values")
+    __slots__ = ("gone", "split")
 
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.shrunk = False
-        self.values: dict[Any, Any] = {}
-        self.open: dict[int, Any] = {}
-        for member in members(source):
-            value = literal_value(member)
-            if value is None:
-                self.open[len(self.open)] = member
-            else:
-                self.values[value[0].__class__, value[0]] = member
-        self.kin = Kin(tuple(self.open.values()))
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self.gone: set[int] = set()
 
-    def share(self, condition: Condition) -> Any:
-        """The type of the values that a type or literal condition takes from what is left; Never if none."""
-        kept: list[Any] = []
-        key = _value_key(condition)
-        if key in self.values:
-            kept.append(self.values[key])
-        elif condition.kind == "type":
-            kept.extend(m for m in self.values.values() if matches(m, condition)[0] == "all")
-        if condition.kind == "literal":
-            if any(may_be(member, condition.subject) for member in self.open.values()):
-                kept.append(literal(condition.subject))
-            return union(kept)
-        for _, member in self._near(condition):
-            match, tp = matches(member, condition)
-            if match != "none":
-                kept.append(tp)
+    def share(self, key: int) -> Any:
+        """The type of the values that a condition takes from what is left; Never if none."""
+        split, condition = self.split, self.split.conditions[key]
+        if condition.kind in ("predicate", "otherwise"):
+            return self.rest()
+        if condition.kind == "type":
+            return union([tp for place, _, tp in split.takes[key] if place not in self.gone])
+        place = split.values.get(_value_key(condition), -1)
+        kept = [split.members[place]] if place >= 0 and place not in self.gone else []
+        if any(may_be(split.members[place], condition.subject) for place in split.open if place not in self.gone):
+            kept.append(literal(condition.subject))
         return union(kept)
 
-    def drop(self, condition: Condition) -> None:
-        """Take away what a type or literal condition takes for certain."""
-        before = len(self.values) + len(self.open)
-        key = _value_key(condition)
-        if key in self.values:
-            del self.values[key]
-        elif condition.kind == "type":
-            self.values = {k: m for k, m in self.values.items() if matches(m, condition)[0] != "all"}
+    def drop(self, key: int) -> None:
+        """Take away what a condition takes for certain."""
+        condition = self.split.conditions[key]
         if condition.kind == "type":
-            for position, member in self._near(condition):
-                if takes_whole(member, condition):
-                    del self.open[position]
-        self.shrunk = self.shrunk or len(self.values) + len(self.open) < before
+            self.gone.update(place for place, match, _ in self.split.takes[key] if match == "all")
+        elif condition.kind == "literal":
+            place = self.split.values.get(_value_key(condition), -1)
+            if place >= 0:
+                self.gone.add(place)
 
     def rest(self) -> Any:
         """The type of what is left."""
-        return union([*self.values.values(), *self.open.values()]) if self.shrunk else self.source
-
-    def _near(self, condition: Condition) -> list[tuple[int, Any]]:
-        near = self.kin.near(condition.subject)
-        return [(position, self.open[position]) for position in near if position in self.open]
-
-
-def takes_whole(member: Any, condition: Condition) -> bool:
-    """Whether a type or literal condition takes every value of a union member, but for what nobody means."""
-    if matches(member, condition)[0] == "all":
-        return True
-    # an int that is not a bool is what somebody means who writes int
-    return member is int and condition.kind == "type" and open_alias(condition.subject) is int
+        if not self.gone:
+            return self.split.source
+        places = (*self.split.values.values(), *self.split.open)
+        return union([self.split.members[place] for place in places if place not in self.gone])
 
 
 def narrow(source: Any, before: Iterable[Condition], condition: Condition | None) -> Any:
@@ -181,34 +207,11 @@ def narrow(source: Any, before: Iterable[Condition], condition: Condition | None
     """
     if condition is None:
         return source
-    left = Remaining(source)
-    for earlier in before:
-        left.drop(earlier)
-    return left.rest() if condition.kind in ("predicate", "otherwise") else left.share(condition)
-
-
-def coverage(source: Any, conditions: Sequence[Condition]) -> tuple[list[str], list[str]]:
-    """The union members that no condition takes, and those that conditions may take only in part."""
-    if any(c.kind in ("predicate", "otherwise") for c in conditions):
-        return [], []
-    values = {_value_key(c) for c in conditions if c.kind == "literal"}
-    tests = [c for c in conditions if c.kind == "type"]
-    kin = Kin([c.subject for c in tests])
-    missed: list[str] = []
-    partial: list[str] = []
-    for member in members(source):
-        value = literal_value(member)
-        if value is not None and (type(value[0]), value[0]) in values:
-            continue
-        near = [tests[position] for position in kin.near(member)]
-        if any(takes_whole(member, c) for c in near):
-            continue
-        reachable = any(matches(member, c)[0] != "none" for c in near) or (
-            value is None and any(may_be(member, c.subject) for c in conditions if c.kind == "literal")
-        )
-        named = describe_type(member) if value is None else literal_label(value[0])
-        (partial if reachable else missed).append(named)
-    return missed, partial
+    conditions = dict(enumerate([*before, condition]))
+    left = Remaining(Split(source, conditions))
+    for key in range(len(conditions) - 1):
+        left.drop(key)
+    return left.share(len(conditions) - 1)
 
 
 def literal_label(value: Any) -> str:
@@ -224,8 +227,3 @@ def _value_key(condition: Condition) -> Any:
     except TypeError:
         return None
     return type(condition.subject), condition.subject
-
-
-def unhandled(source: Any, conditions: Sequence[Condition]) -> list[str]:
-    """The union members, as text, that no edge takes; none where a predicate or OTHERWISE may take them."""
-    return coverage(source, conditions)[0]

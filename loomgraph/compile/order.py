@@ -5,6 +5,7 @@ Inside a region its units (nodes, and inner loops as one unit each) are in topol
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 from loomgraph.compile.nest import ROOT, Nest
@@ -22,40 +23,39 @@ class Order:
 
 
 def canonical_order(definition: Definition, nest: Nest, src: list[int], dst: list[int], back_of: list[int]) -> Order:
-    """The position of every unit. Raises networkx.NetworkXUnfeasible if an included node depends on its own loop."""
-    import networkx as nx
-
+    """The position of every unit, for a definition without errors."""
     count = len(definition.nodes)
-    order = Order([0] * (count + 1), [0] * len(nest.regions))
-    graphs: list[nx.DiGraph[tuple[int, int]]] = [nx.DiGraph() for _ in nest.regions]
-    for v in range(count):
-        graphs[nest.region_of[v]].add_node((v, -1))
-    for r in range(1, len(nest.regions)):
-        region = nest.regions[r]
-        graphs[region.parent].add_node((region.header or 0, r))
-    for e, (s, d) in enumerate(zip(src, dst, strict=True)):
-        if s < 0 or d >= count or (back_of[e] >= 0 and nest.region_of[s] == back_of[e]):
-            continue
-        at = back_of[e] if back_of[e] >= 0 else nest.common(nest.region_of[s], nest.region_of[d])
-        a, b = _unit(nest, s, at), _unit(nest, d, at)
-        if a != b and back_of[e] < 0:
-            graphs[at].add_edge(a, b)
-    for graph in graphs:
-        for position, (node, region_index) in enumerate(nx.lexicographical_topological_sort(graph)):
-            if region_index >= 0:
-                order.region[region_index] = position
-            else:
-                order.node[node] = position
-    order.node[count] = len(graphs[ROOT])
-    return order
+    # a unit is a node by its index, or a loop by its index after all nodes
+    declared = [*range(count), *(region.header or 0 for region in nest.regions)]
+    home = [*nest.region_of, *(region.parent for region in nest.regions)]
+    after: dict[int, list[int]] = {}
+    waits = [0] * len(declared)
+    for s, d, back in zip(src, dst, back_of, strict=True):
+        if s >= 0 and d < count and back < 0:
+            at = nest.common(nest.region_of[s], nest.region_of[d])
+            before, behind = _unit(nest, s, at, count), _unit(nest, d, at, count)
+            if before != behind:
+                after.setdefault(before, []).append(behind)
+                waits[behind] += 1
+    place = [0] * len(declared)
+    placed = [0] * len(nest.regions)
+    # units of different regions do not wait for each other, so one queue orders all regions at once
+    ready = [(declared[unit], unit) for unit, left in enumerate(waits) if not left and unit != count + ROOT]
+    heapq.heapify(ready)
+    while ready:
+        unit = heapq.heappop(ready)[1]
+        place[unit] = placed[home[unit]]
+        placed[home[unit]] += 1
+        for behind in after.get(unit, ()):
+            waits[behind] -= 1
+            if not waits[behind]:
+                heapq.heappush(ready, (declared[behind], behind))
+    return Order([*place[:count], placed[ROOT]], place[count:])
 
 
-def _unit(nest: Nest, node: int, at: int) -> tuple[int, int]:
+def _unit(nest: Nest, node: int, at: int, count: int) -> int:
     """A node as a unit of region `at`: itself, or the loop directly inside `at` that contains it."""
-    region = nest.region_of[node]
-    inner = -1
+    unit, region = node, nest.region_of[node]
     while region != at:
-        inner, region = region, nest.regions[region].parent
-    if inner < 0:
-        return (node, -1)
-    return (nest.regions[inner].header or 0, inner)
+        unit, region = count + region, nest.regions[region].parent
+    return unit

@@ -290,11 +290,11 @@ def _regions(plan: Plan) -> list[RegionPlan]:
 
 def _join(definition: Definition, index: int, dst: list[int]) -> JoinPlan:
     join = definition.joins[index]
-    edges = tuple(m.edge for m in join.members)
+    edges = tuple([m.edge for m in join.members])
     target = dst[edges[0]]
     need = 0 if join.wait == "all" else join.wait.k if isinstance(join.wait, Quorum) else 1
     params = {} if target >= len(definition.nodes) else {p.name: p for p in definition.nodes[target].signature.params}
-    slots = tuple(m.param for m in join.members)
-    needed = [s for s in slots if s is not None and not (s in params and not params[s].required)]
+    slots = tuple([m.param for m in join.members])
+    needed = frozenset(s for s in slots if s is not None and not (s in params and not params[s].required))
     nullable = frozenset(s for s in needed if s in params and admits_none(params[s].type))
-    return JoinPlan(index, target, edges, slots, need, join.wait == "first", frozenset(needed) - nullable, nullable)
+    return JoinPlan(index, target, edges, slots, need, join.wait == "first", needed - nullable, nullable)

@@ -39,10 +39,7 @@ def resolve(definition: Definition) -> tuple[Definition, list[Finding]]:
         )
         for loop in definition.loops
     )
-    joins = tuple(
-        replace(join, target=lookup(join.target, "wf.join(into=)"), members=_bound(join, edges, lookup, definition))
-        for join in definition.joins
-    )
+    joins = tuple(_join(join, edges, lookup, definition) for join in definition.joins)
     for loop in loops:
         if loop.on_cap is not None:
             edges.append(EdgeDef(len(edges), loop.nodes[0], loop.on_cap, "cap"))
@@ -80,17 +77,18 @@ class _Lookup:
         return Finding("unknown-node", f"{where} names '{name}', which is not a node", hint, (name,))
 
 
-def _bound(join: JoinDef, edges: Sequence[EdgeDef], lookup: _Lookup, definition: Definition) -> tuple[JoinMember, ...]:
+def _join(join: JoinDef, edges: Sequence[EdgeDef], lookup: _Lookup, definition: Definition) -> JoinDef:
     """A join given as a bare sequence binds by its members' names if the target's parameters are called so."""
     target = lookup(join.target, "wf.join(into=)")
+    known = join if target == join.target else replace(join, target=target)
     if not join.by_name or isinstance(target, str) or target < 0:
-        return join.members
+        return known
     signature = definition.nodes[target].signature
     if definition.nodes[target].map is not None or is_list_join(signature):
-        return join.members
+        return known
     sources = [edges[member.edge].source for member in join.members]
     called = [definition.nodes[s].name if isinstance(s, int) and s >= 0 else str(s) for s in sources]
-    return tuple(JoinMember(m.edge, name) for m, name in zip(join.members, called, strict=True))
+    return replace(known, members=tuple(JoinMember(m.edge, name) for m, name in zip(join.members, called, strict=True)))
 
 
 def is_list_join(signature: Signature) -> bool:

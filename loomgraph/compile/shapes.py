@@ -82,6 +82,8 @@ def _substituted(alias: Any, args: tuple[Any, ...]) -> Any:
 
 def is_union(tp: Any) -> bool:
     """Whether a type (opened) is a union."""
+    if isinstance(tp, type):
+        return False
     origin = typing.get_origin(tp)
     return origin is typing.Union or origin is types.UnionType
 
@@ -108,7 +110,7 @@ def missing_attributes(tp: Any, protocol: Any) -> list[str]:
 
 def origin_args(tp: Any) -> tuple[Any, tuple[Any, ...]]:
     """The class and the type arguments of an opened type; a parametrised pydantic model is taken apart too."""
-    origin: Any = typing.get_origin(tp)
+    origin: Any = None if isinstance(tp, type) else typing.get_origin(tp)
     if origin is not None:
         return origin, typing.get_args(tp)
     made: Any = getattr(tp, "__pydantic_generic_metadata__", None)
@@ -172,8 +174,8 @@ def _kind(value: Any) -> Any:
 
 def literal_value(tp: Any) -> tuple[Any] | None:
     """The value of a literal type of one value, in a tuple; None for any other type. NoneType is a literal."""
-    if tp is types.NoneType:
-        return (None,)
+    if isinstance(tp, type):
+        return (None,) if tp is types.NoneType else None
     if typing.get_origin(tp) is Literal:
         args = typing.get_args(tp)
         return (args[0],) if len(args) == 1 else None
@@ -188,15 +190,18 @@ def members(tp: Any) -> tuple[Any, ...]:
 
 
 def _collect(tp: Any, found: list[Any], depth: int) -> None:
-    if is_union(tp) and depth < 20:  # a recursive alias never ends
+    if isinstance(tp, type):
+        if tp is bool:
+            found.extend((Literal[True], Literal[False]))
+        elif values := _enum_values(tp):
+            found.extend(literal(value) for value in values)
+        else:
+            found.append(tp)
+    elif is_union(tp) and depth < 20:  # a recursive alias never ends
         for arm in typing.get_args(tp):
             _collect(open_alias(arm), found, depth + 1)
     elif typing.get_origin(tp) is Literal:
         found.extend(literal(value) for value in typing.get_args(tp))
-    elif tp is bool:
-        found.extend((Literal[True], Literal[False]))
-    elif values := _enum_values(tp):
-        found.extend(literal(value) for value in values)
     elif tp is not typing.Never:
         found.append(tp)
 

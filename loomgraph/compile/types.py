@@ -28,7 +28,7 @@ from loomgraph.compile.shapes import (
 )
 from loomgraph.graph.signature import EMPTY
 
-__all__ = ["admits_none", "assignable", "descendants", "disjoint", "fits_unconverted", "is_data", "is_plain"]
+__all__ = ["admits_none", "apart", "assignable", "descendants", "disjoint", "fits_unconverted", "is_data", "is_plain"]
 
 _LITERAL: Any = type(Literal[0])
 _CACHE: dict[tuple[Any, Any], bool] = {}
@@ -190,13 +190,20 @@ def disjoint(a: Any, b: Any) -> bool:
     if a is Any or b is Any or is_union(a) or is_union(b):
         return False
     one, other = _class_of(a), _class_of(b)
-    if one is None or other is None or _related(one, other):
+    if one is None or other is None:
         return False
-    if is_protocol(one) or is_protocol(other):
+    return not (is_protocol(one) or is_protocol(other)) and apart(one, other)
+
+
+def apart(one: type, other: type) -> bool:
+    """`disjoint` for classes that are no Protocols."""
+    if _related(one, other):
         return False
     if _is_final(one) or _is_final(other):
         return True
-    return is_data(one) and is_data(other) and all(other not in sub.__mro__ for sub in descendants(one))
+    if not (is_data(one) and is_data(other)):
+        return False
+    return not type.__subclasses__(one) or all(other not in sub.__mro__ for sub in descendants(one))
 
 
 def _class_of(tp: Any) -> Any:
@@ -224,16 +231,16 @@ def _related(a: Any, b: Any) -> bool:
 
 def is_plain(tp: Any) -> bool:
     """Whether a type is a class of which `isinstance` says all: no Protocol, TypedDict or parametrised model."""
-    return isinstance(tp, type) and _is_plain(tp)
+    return isinstance(tp, type) and _is_plain_class(tp)
 
 
 @functools.lru_cache(maxsize=20_000)
-def _is_plain(tp: Any) -> bool:
+def _is_plain_class(tp: Any) -> bool:
     return tp is not EMPTY and not origin_args(tp)[1] and not is_typed_dict(tp) and not is_protocol(tp)
 
 
 @functools.lru_cache(maxsize=20_000)
-def is_data(tp: type) -> bool:
+def is_data(tp: Any) -> bool:
     """Whether a class is a model, a dataclass, an enum or a builtin: one that is seldom mixed with another."""
     if issubclass(tp, (BaseModel, enum.Enum)) or dataclasses.is_dataclass(tp):
         return True
@@ -245,9 +252,9 @@ def _is_final(tp: type) -> bool:
     return tp in _FINAL or hasattr(tp, "__final__")
 
 
-def descendants(tp: type) -> Iterator[type]:
+def descendants(tp: type) -> Iterator[type[Any]]:
     """A class and every class there is by now that derives from it."""
-    work: list[type] = [tp]
+    work: list[type[Any]] = [tp]
     seen = {tp}
     while work:
         found = work.pop()

@@ -49,13 +49,15 @@ class Signature:
     @property
     def required(self) -> tuple[Param, ...]:
         """The parameters that have no default."""
-        return tuple(p for p in self.params if p.required)
+        return tuple([p for p in self.params if p.required])
 
     @property
     def primary(self) -> Param | None:
         """The parameter a plain edge binds: the first required one, else the first."""
-        required = self.required
-        return required[0] if required else self.params[0] if self.params else None
+        for param in self.params:
+            if param.required:
+                return param
+        return self.params[0] if self.params else None
 
 
 def describe_type(tp: Any) -> str:

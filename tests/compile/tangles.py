@@ -1,6 +1,7 @@
 """Random small graphs of every knot the proofs of compile() know, as definitions. Most of them are refused, on purpose.
 
-Every node gives 0, 1 or 2, and the conditions ask for these: literals, types, predicates, OTHERWISE.
+Every node gives 0, 1 or 2, and the conditions ask for these, on edges and in routes: literals, types, predicates,
+OTHERWISE.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class _Tangle:
             for node, sources in ahead.items()
         }
         self.slots: dict[Pair, str] = {}
+        self.routed: set[Pair] = set()
         self.nodes = [self._node(node, ahead[node]) for node in range(self.count)]
         self._connect(pairs, self._conditions(pairs))
         for node in range(self.count):
@@ -75,7 +77,12 @@ class _Tangle:
         chance, found = self.chance, dict[Pair, Any]()
         for source in range(self.count):
             targets = [t for s, t in pairs if s == source]
-            style = chance.choice(["all", "all", "literal", "predicate", "some", "mixed"])
+            style = chance.choice(["all", "all", "literal", "predicate", "some", "mixed", "route"])
+            if style == "route" and len(targets) > 1:
+                tests = chance.sample([0, 1, 2, Literal[0, 1], Literal[1, 2], is_digit(0), is_digit(1)], len(targets))
+                found.update({(source, target): test for target, test in zip(targets, tests, strict=True)})
+                self.routed.update((source, target) for target in targets if chance.random() < 0.6)
+                continue
             for i, target in enumerate(targets):
                 last = i == len(targets) - 1
                 if style == "some" and (len(targets) > 1 or chance.random() < 0.3):
@@ -91,15 +98,22 @@ class _Tangle:
 
     def _connect(self, pairs: list[Pair], conditions: dict[Pair, Any]) -> None:
         joins: dict[int, list[Pair]] = defaultdict(list)
+        routes: dict[int, dict[Any, Any]] = defaultdict(dict)
         for source, target in pairs:
             if target >= 0 and source < target and self.shape[target] != "plain":
                 joins[target].append((source, target))
                 continue
             when = conditions.get((source, target))
+            if (source, target) in self.routed:
+                routes[source][when] = self._ref(target)
+                continue
             options: dict[str, Any] = {} if when is None else {"when": when}
             if self.chance.random() < 0.1:
                 options["exit"] = "latest"
             self.builder.edge(self._ref(source), self._ref(target), **options)
+        for source, arms in routes.items():
+            last = arms.popitem()[1] if len(arms) > 1 and self.chance.random() < 0.5 else None
+            self.builder.route(self._ref(source), arms, otherwise=last)
         for target, members in joins.items():
             branches = {pair: self._branch(pair[0], conditions.get(pair)) for pair in members}
             if self.shape[target] == "list":

@@ -299,9 +299,36 @@ def the_end_of_a_loop_or_its_cap_and_a_parallel_node(w: Graph) -> None:
     join(w, m, b)
 
 
+def a_route_and_a_condition_that_ask_the_same_value(w: Graph) -> None:
+    a, b, c = w.one("a"), w.one("b"), w.one("c")
+    w.edge(START, a)
+    w.edge(a, w.one("either"), when=Literal["yes", "no"])
+    w.route(a, {"yes": b, "no": c}, otherwise=END)
+    join(w, "either", [b, c])
+
+
+def two_routes_that_ask_the_same_value(w: Graph) -> None:
+    a, b, c = w.one("a"), w.one("b"), w.one("c")
+    w.edge(START, a)
+    w.route(a, {"yes": b, "no": c, "maybe": END})
+    w.route(a, {"maybe": w.node(swallow, name="side")}, otherwise=w.one("either"))
+    join(w, "either", [b, c])
+
+
+def a_predicate_in_a_route_and_what_it_leaves(w: Graph) -> None:
+    a, b, c = w.one("a"), w.one("b"), w.one("c")
+    w.edge(START, a)
+    w.route(a, {long: b}, otherwise=c)
+    w.edge(a, w.one("any"), when=str)
+    join(w, "any", [b, c])
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        a_route_and_a_condition_that_ask_the_same_value,
+        two_routes_that_ask_the_same_value,
+        a_predicate_in_a_route_and_what_it_leaves,
         two_nodes_of_one_branch,
         both_ends_of_a_choice_and_a_parallel_node,
         a_choice_within_a_choice_that_ends_where_it_began,
@@ -321,6 +348,22 @@ def two_branches_of_one_choice(w: Graph) -> None:
     w.edge(a, w.one("b"), when=long)
     w.edge(a, w.one("c"), when=OTHERWISE)
     join(w, "b", "c")
+
+
+def a_condition_and_a_route_that_takes_less(w: Graph) -> None:
+    a, b = w.one("a"), w.one("b")
+    w.edge(START, a)
+    w.edge(a, w.one("either"), when=Literal["yes", "no"])
+    w.route(a, {"yes": b}, otherwise=END)
+    join(w, "either", b)
+
+
+def a_condition_and_a_route_whose_first_arm_takes_more(w: Graph) -> None:
+    a, b = w.one("a"), w.one("b")
+    w.edge(START, a)
+    w.edge(a, w.one("same"), when="yes")
+    w.route(a, {Literal["yes", "no"]: w.node(swallow, name="side"), "yes": b}, otherwise=END)
+    join(w, "same", b)
 
 
 def a_branch_and_a_parallel_node(w: Graph) -> None:
@@ -375,6 +418,8 @@ def a_value_from_before_the_loop(w: Graph) -> None:
 @pytest.mark.parametrize(
     "make",
     [
+        a_condition_and_a_route_that_takes_less,
+        a_condition_and_a_route_whose_first_arm_takes_more,
         two_branches_of_one_choice,
         a_branch_and_a_parallel_node,
         one_of_two_ends_of_a_loop_and_a_parallel_node,

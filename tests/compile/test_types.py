@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from loomgraph import OTHERWISE
-from loomgraph.compile.narrowing import narrow, unhandled
+from loomgraph.compile.narrowing import Split, narrow
 from loomgraph.compile.types import admits_none, assignable
 from loomgraph.compile.values import validator
 from loomgraph.graph.condition import condition
@@ -122,7 +122,8 @@ def test_an_edge_carries_what_its_condition_leaves(source: Any, before: list[Any
     ],
 )
 def test_what_no_condition_takes_is_named(source: Any, tests: list[Any], missed: list[str]) -> None:
-    assert unhandled(source, [made for test in tests if (made := condition(test)) is not None]) == missed
+    conditions = {key: made for key, test in enumerate(tests) if (made := condition(test)) is not None}
+    assert Split(source, conditions).coverage() == (missed, [])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loomgraph.compile.checks.view import GraphView, listed
-from loomgraph.compile.narrowing import coverage, literal_label, narrow
+from loomgraph.compile.narrowing import literal_label, narrow
 from loomgraph.compile.shapes import literal_value, members
 from loomgraph.errors import Finding
 from loomgraph.graph.condition import Condition
@@ -154,11 +154,11 @@ def _unhandled(view: GraphView, source: int, out: list[EdgeDef]) -> Iterator[Fin
     given = view.output(source)
     if given is Any:
         return
-    conditions = [edge.when for edge in out if edge.when is not None]
-    missed, partial = coverage(given, conditions)
+    split = view.splits.get(source)
+    missed, partial = split.coverage() if split is not None else ([], [])
     if not missed and not partial:
         return
-    labels = listed((condition.label for condition in conditions), 8)
+    labels = listed((edge.when.label for edge in out if edge.when is not None), 8)
     name = view.say(source)
     if missed:
         yield Finding(

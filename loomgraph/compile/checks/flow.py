@@ -83,9 +83,9 @@ class Flow:
             successors[before].append(after)
             waiting[after] += 1
 
-        for node, at in enumerate(self.nest.region_of):
-            if at != ROOT:
-                follows(node, count + at)
+        for node, home in enumerate(self.nest.region_of):
+            if home != ROOT:
+                follows(node, count + home)
         for region in self.nest.regions[1:]:
             if region.parent != ROOT:
                 follows(count + region.index, count + region.parent)

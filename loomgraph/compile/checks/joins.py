@@ -25,7 +25,8 @@ def join_checks(view: GraphView) -> Iterator[Finding]:
         if isinstance(join.target, str):
             continue
         yield from _quorum(view, join)
-        yield from _mixed(view, join)
+        if view.nest is not None and len(view.nest.regions) > 1:
+            yield from _mixed(view, join)
         yield from _bound(view, join, join.target)
     for region in view.nest.regions[1:] if view.nest is not None else ():
         if region.cap_edge is None:
@@ -112,43 +113,45 @@ def _first(view: GraphView, join: JoinDef, target: int, node: NodeDef | None) ->
 
 def _list(view: GraphView, join: JoinDef, target: int, node: NodeDef | None) -> Iterator[Finding]:
     """A join into one list: of the node's one parameter, of a map's items, or of the output."""
-    if node is None:
-        wanted = view.definition.output
-        if wanted is EMPTY:
-            return
-        takes, mend = f"the workflow's output is {describe_type(wanted)}", ("Declare Workflow(..., output=", ")")
-    else:
-        primary = node.signature.primary
-        if primary is None or len(node.signature.required) > 1:
-            needs = "takes no value" if primary is None else "needs several values"
-            yield Finding(
-                "wrong-arity",
-                f"'{node.name}' {needs}, but a join brings it one list",
-                f"Give '{node.name}' one parameter of type list[...].",
-                view.named(node.index),
-            )
-            return
-        wanted = primary.type
-        takes = f"'{node.name}' takes {primary.name}: {describe_type(wanted)}"
-        mend = (f"Let '{node.name}' take ", "")
-    members = [(edge, view.carried[edge.index]) for edge in _edges(view, join)]
-    if node is not None and node.map is not None:
-        for edge, carried in members:
-            if not assignable(carried, wanted):
-                yield _member_type(view, join, edge, carried, f"the map {takes}")
+    primary = None if node is None else node.signature.primary
+    if node is not None and (primary is None or len(node.signature.required) > 1):
+        needs = "takes no value" if primary is None else "needs several values"
+        yield Finding(
+            "wrong-arity",
+            f"'{node.name}' {needs}, but a join brings it one list",
+            f"Give '{node.name}' one parameter of type list[...].",
+            view.named(node.index),
+        )
         return
-    if assignable(list, wanted):
-        for edge, carried in members:
-            if not assignable(list_of(carried), wanted):
-                yield _member_type(view, join, edge, carried, takes)
+    wanted = view.definition.output if primary is None else primary.type
+    if wanted is EMPTY:
         return
-    made = describe_type(list_of(union([carried for _, carried in members])))
+    mapped = node is not None and node.map is not None
+    whole = mapped or assignable(list, wanted)
+    carried = [view.carried[member.edge] for member in join.members]
+    if whole and all(assignable(tp if mapped else list_of(tp), wanted) for tp in _distinct(carried)):
+        return
+    takes = f"the workflow's output is {describe_type(wanted)}"
+    if node is not None and primary is not None:
+        takes = f"{'the map ' if mapped else ''}'{node.name}' takes {primary.name}: {describe_type(wanted)}"
+    if whole:
+        for edge, tp in zip(_edges(view, join), carried, strict=True):
+            if not assignable(tp if mapped else list_of(tp), wanted):
+                yield _member_type(view, join, edge, tp, takes)
+        return
+    made = describe_type(list_of(union(carried)))
+    mend = ("Declare Workflow(..., output=", ")") if node is None else (f"Let '{node.name}' take ", "")
     yield Finding(
         "join-type",
         f"a join into {view.say(target)} makes a list, {made}, but {takes}",
         f'{made.join(mend)}; or, for "one of these", use plain edges instead of a join.',
         view.named(join.target),
     )
+
+
+def _distinct(types: list[Any]) -> list[Any]:
+    """Without repetitions one after the other, which are the rule among members of one join."""
+    return [tp for position, tp in enumerate(types) if not position or tp is not types[position - 1]]
 
 
 def _member_type(view: GraphView, join: JoinDef, edge: EdgeDef, carried: Any, takes: str) -> Finding:

@@ -13,10 +13,9 @@ from itertools import combinations
 from typing import Any
 
 from loomgraph.compile.checks.view import GraphView
-from loomgraph.compile.narrowing import Kin, coverage, matches, may_be, takes_whole
-from loomgraph.compile.shapes import literal, literal_value, members
+from loomgraph.compile.narrowing import Match, Split, matches, may_be
+from loomgraph.compile.shapes import literal_value, members
 from loomgraph.compile.types import disjoint
-from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import EdgeDef
 
 __all__ = ["Outcome", "outcomes"]
@@ -36,68 +35,112 @@ class Outcome:
 def outcomes(view: GraphView, source: int) -> list[Outcome]:
     """The decisions behind the conditional edges of a node, independent of each other."""
     groups = view.groups.get(source, {})
+    split = view.splits.get(source)
     # a node whose edges all have conditions takes one of them, or fails
-    must = len(groups) == 1 and all(edge.when is not None for edge in view.out[source])
+    must = all(edge.when is not None for edge in view.out[source])
+    joint = _joint(split, groups, must) if len(groups) > 1 else None
+    if joint is not None:
+        return [joint]
+    must = must and len(groups) == 1
     found: list[Outcome] = []
     for choice, group in groups.items():
-        if choice is None:
-            found.extend(_independent(view.output(source), group, must))
-        else:
-            found.append(_route(view.output(source), group, must))
+        if choice is not None:
+            found.append(_route(split, group, must))
+            continue
+        alone = _joint(split, {None: group}, must)
+        found.extend([alone] if alone is not None else [Outcome(0b11, 0b11, {edge.index: 0b01}) for edge in group])
     return found
 
 
-def _route(given: Any, group: list[EdgeDef], must: bool) -> Outcome:
+def _route(split: Split | None, group: list[EdgeDef], must: bool) -> Outcome:
     full = (1 << len(group)) - 1
-    conditions = [edge.when for edge in group if edge.when is not None]
-    otherwise = any(condition.kind == "otherwise" for condition in conditions)
+    otherwise = any(edge.when is not None and edge.when.kind == "otherwise" for edge in group)
     arms = {edge.index: 1 << position for position, edge in enumerate(group)}
-    if must or otherwise or _exhaustive(given, conditions):
+    if must or otherwise or _exhaustive(split, group):
         return Outcome(full, full, arms)
     return Outcome(full << 1 | 1, full, arms)
 
 
-def _exhaustive(given: Any, conditions: list[Condition]) -> bool:
-    if any(condition.kind == "predicate" for condition in conditions):
+def _exhaustive(split: Split | None, group: list[EdgeDef]) -> bool:
+    if split is None or any(edge.when is not None and edge.when.kind == "predicate" for edge in group):
         return False
-    return coverage(given, conditions) == ([], [])
+    return split.coverage({edge.index for edge in group}) == ([], [])
 
 
-def _independent(given: Any, group: list[EdgeDef], must: bool) -> list[Outcome]:
-    rest = [edge.index for edge in group if edge.when is not None and edge.when.kind == "otherwise"]
-    predicates: list[int] = []
+def _joint(split: Split | None, groups: dict[int | None, list[EdgeDef]], must: bool) -> Outcome | None:
+    """The one decision behind all of these conditions, which are asked of one value.
+
+    None if it has too many cells, or if a predicate in one of several groups would blur what is sure about the others.
+    """
+    free: list[int] = []
     fixed: list[EdgeDef] = []
-    for edge in group:
-        if edge.when is not None and edge.when.kind != "otherwise":
-            if edge.when.kind == "predicate" or not _hashable(edge.when.subject):
-                predicates.append(edge.index)
+    others: list[tuple[int, int]] = []
+    for number, group in enumerate(groups.values()):
+        for edge in group:
+            if edge.when is not None and edge.when.kind == "otherwise":
+                others.append((number, edge.index))
+            elif edge.when is None or edge.when.kind == "predicate" or not _hashable(edge.when.subject):
+                free.append(edge.index)
             else:
                 fixed.append(edge)
-    if not fixed and len(predicates) <= _MOST:
-        full, certain, masks = _free(len(predicates), len(rest), must)
-        return [Outcome(full, certain, dict(zip([*predicates, *rest], masks, strict=True)))]
-    patterns = _patterns(given, fixed)
-    if patterns is None or len(predicates) > _MOST:
-        return [Outcome(0b11, 0b11, {edge.index: 0b01}) for edge in group]
-    masks = dict.fromkeys((edge.index for edge in group), 0)
+    if len(free) > _MOST or (free and len(groups) > 1):
+        return None
+    if not fixed and groups.keys() == {None}:
+        full, certain, cells = _free(len(free), len(others), must)
+        return Outcome(full, certain, dict(zip([*free, *(index for _, index in others)], cells, strict=True)))
+    patterns = _patterns(split, fixed) if split is not None else {frozenset[int](): True}
+    if patterns is None:
+        return None
+    arms = _Arms(groups, others)
+    masks = dict.fromkeys((edge.index for group in groups.values() for edge in group), 0)
     cell, certain = 1, 0
     for pattern, sure in patterns.items():
-        for some in _subsets(predicates):
-            taken = [*pattern, *some] or rest
+        for some in _subsets(free):
+            taken = arms.taken([*pattern, *some])
             if not taken and must:
                 continue
             for index in taken:
                 masks[index] |= cell
-            certain |= cell if sure and not predicates else 0
+            certain |= cell if sure and not free else 0
             cell <<= 1
-    if cell == 1:
-        return [Outcome(0b11, 0b11, {edge.index: 0b01}) for edge in group]
-    return [Outcome(cell - 1, certain, masks)]
+    for edge in (edge for choice, group in groups.items() if choice is not None for edge in group):
+        if not masks[edge.index]:
+            # an arm that others shadow is but warned of: what it leads to must not pass for what nobody waits for
+            masks[edge.index] = cell
+            cell <<= 1
+    return Outcome(cell - 1, certain, masks) if cell > 1 else None
+
+
+class _Arms:
+    """Which edges are taken when some conditions match: of a route the first, and OTHERWISE where none of its group."""
+
+    __slots__ = ("others", "place")
+
+    def __init__(self, groups: dict[int | None, list[EdgeDef]], others: list[tuple[int, int]]) -> None:
+        self.others = others
+        # (number of the group, whether it is a route); routes list their arms in the order of declaration
+        self.place = {
+            edge.index: (number, choice is not None)
+            for number, (choice, group) in enumerate(groups.items())
+            for edge in group
+        }
+
+    def taken(self, matched: list[int]) -> list[int]:
+        """The taken edges."""
+        found: list[int] = []
+        met: set[int] = set()
+        for index in sorted(matched):
+            number, first = self.place[index]
+            if not first or number not in met:
+                found.append(index)
+            met.add(number)
+        found.extend(index for number, index in self.others if number not in met)
+        return found
 
 
 @functools.cache
 def _free(predicates: int, rest: int, must: bool) -> tuple[int, int, tuple[int, ...]]:
-    """The outcome of a few conditions of which nothing is known: all cells, the certain ones, and those of each."""
+    """The decision behind a few conditions of which nothing is known: all cells, the certain ones, those of each."""
     masks = [0] * (predicates + rest)
     cell = 1
     for some in _subsets(list(range(predicates))):
@@ -123,30 +166,30 @@ def _subsets(items: list[int]) -> Iterator[tuple[int, ...]]:
         yield from combinations(items, size)
 
 
-def _patterns(given: Any, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | None:
+def _patterns(split: Split, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | None:
     """The sets of type and literal edges that one value can match, and whether one surely does; None: too many."""
     literals: dict[Any, list[int]] = {}
-    tests: list[EdgeDef] = []
+    tests: dict[int, EdgeDef] = {}
     for edge in fixed:
         assert edge.when is not None
         if edge.when.kind == "literal":
             key = (edge.when.subject.__class__, edge.when.subject)
             literals.setdefault(key, []).append(edge.index)
         else:
-            tests.append(edge)
+            tests[edge.index] = edge
     found: dict[frozenset[int], bool] = {}
-    kin = Kin([edge.when.subject for edge in tests if edge.when is not None])
-    for member in members(given):
-        near = [tests[position] for position in kin.near(member)]
+    for member, taken in zip(split.members, split.by_member(), strict=True):
         value = literal_value(member)
+        own: list[tuple[int, Match]] = [(key, match) for key, match in taken if key in tests]
         if value is not None:
-            taken = [*literals.get((value[0].__class__, value[0]), ()), *_tests_of(member, near)]
-            found[frozenset(taken)] = True
+            equal = literals.get((value[0].__class__, value[0]), ())
+            found[frozenset([*equal, *(key for key, _ in own)])] = True
             continue
-        for key, edges in literals.items():
-            if may_be(member, key[1]):
-                found[frozenset([*edges, *_tests_of(literal(key[1]), tests)] if tests else edges)] = True
-        open_patterns = _open_patterns(member, near)
+        for (_, subject), edges in literals.items():
+            if may_be(member, subject):
+                also = [index for index, test in tests.items() if test.when is not None and test.when.matches(subject)]
+                found[frozenset([*edges, *also])] = True
+        open_patterns = _open_patterns(own, tests)
         if open_patterns is None:
             return None
         for pattern, sure in open_patterns:
@@ -154,24 +197,18 @@ def _patterns(given: Any, fixed: list[EdgeDef]) -> dict[frozenset[int], bool] | 
     return found
 
 
-def _tests_of(member: Any, tests: list[EdgeDef]) -> list[int]:
-    return [edge.index for edge in tests if edge.when is not None and matches(member, edge.when)[0] == "all"]
-
-
-def _open_patterns(member: Any, tests: list[EdgeDef]) -> list[tuple[frozenset[int], bool]] | None:
+def _open_patterns(
+    taken: list[tuple[int, Match]], tests: dict[int, EdgeDef]
+) -> list[tuple[frozenset[int], bool]] | None:
     """The patterns of a member that conditions may take in part."""
-    whole: list[int] = []
-    some: list[EdgeDef] = []
-    for edge in tests:
-        assert edge.when is not None
-        if takes_whole(member, edge.when):
-            whole.append(edge.index)
-        elif matches(member, edge.when)[0] == "some":
-            some.append(edge)
+    whole = [key for key, match in taken if match == "all"]
+    some = [tests[key] for key, match in taken if match == "some"]
     if len(some) > _MOST:
         return None
+    if not some:
+        return [(frozenset(whole), True)]
     return [
-        (frozenset([*whole, *(edge.index for edge in subset)]), not some)
+        (frozenset([*whole, *(edge.index for edge in subset)]), False)
         for size in range(len(some) + 1)
         for subset in combinations(some, size)
         if _consistent(subset, some)
@@ -186,6 +223,6 @@ def _consistent(subset: tuple[EdgeDef, ...], some: list[EdgeDef]) -> bool:
                 continue
             if other in subset and disjoint(edge.when.subject, other.when.subject):
                 return False
-            if other not in subset and all(takes_whole(m, other.when) for m in members(edge.when.subject)):
+            if other not in subset and all(matches(m, other.when)[0] == "all" for m in members(edge.when.subject)):
                 return False
     return True

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from loomgraph.compile.narrowing import Remaining
+from loomgraph.compile.narrowing import Remaining, Split
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.resolve import output_type
 from loomgraph.errors import Failure
+from loomgraph.graph.condition import Condition
 from loomgraph.graph.definition import Definition, EdgeDef
 from loomgraph.graph.refs import START_INDEX, Ref
 from loomgraph.graph.signature import EMPTY
@@ -23,7 +24,8 @@ class GraphView:
     """Edges whose both ends are known, by source and by target, in declared order.
 
     `groups` has the conditional edges of each source that has any, by the route they belong to; those under None are
-    tried independently. `carried` is the type that each edge carries.
+    tried independently. `splits` says how those edges divide what the source gives, where a type or a literal is asked
+    for. `carried` is the type that each edge carries.
     """
 
     __slots__ = (
@@ -38,6 +40,7 @@ class GraphView:
         "nest",
         "out",
         "param",
+        "splits",
     )
 
     def __init__(self, definition: Definition, nest: Nest | None) -> None:
@@ -64,6 +67,7 @@ class GraphView:
         self.param: dict[int, str | None] = {m.edge: m.param for join in definition.joins for m in join.members}
         self._given: dict[int, Any] = {}
         self.groups: dict[int, dict[int | None, list[EdgeDef]]] = {}
+        self.splits: dict[int, Split] = {}
         self.carried: list[Any] = [Any] * len(definition.edges)
         for source in (*range(count), START_INDEX):
             self._carry(source)
@@ -88,34 +92,36 @@ class GraphView:
             return
         given = self.output(source)
         groups: dict[int | None, list[EdgeDef]] = {}
+        conditions: dict[int, Condition] = {}
         narrowing = False
         for edge in out:
             carried[edge.index] = given
             if edge.when is not None:
                 groups.setdefault(edge.choice, []).append(edge)
+                conditions[edge.index] = edge.when
                 narrowing = narrowing or edge.when.kind in ("type", "literal")
         if groups:
             self.groups[source] = groups
         if narrowing:
+            self.splits[source] = split = Split(given, conditions)
             for choice, group in groups.items():
-                self._narrow(given, choice is not None, group)
+                self._narrow(Remaining(split), choice is not None, group)
 
-    def _narrow(self, given: Any, ordered: bool, group: list[EdgeDef]) -> None:
+    def _narrow(self, left: Remaining, ordered: bool, group: list[EdgeDef]) -> None:
         """What each edge of a group of conditions carries: OTHERWISE what all others leave."""
-        left = Remaining(given)
-        for edge in sorted(group, key=lambda e: e.when is not None and e.when.kind == "otherwise"):
-            assert edge.when is not None
-            free = edge.when.kind in ("predicate", "otherwise")
-            self.carried[edge.index] = left.rest() if free else left.share(edge.when)
+        rest: list[EdgeDef] = []
+        for edge in group:
+            if edge.when is not None and edge.when.kind == "otherwise":
+                rest.append(edge)
+                continue
+            self.carried[edge.index] = left.share(edge.index)
             if ordered:
-                left.drop(edge.when)
-        rest = [edge for edge in group if edge.when is not None and edge.when.kind == "otherwise"]
+                left.drop(edge.index)
         if rest and not ordered:
             for edge in group:
-                if edge.when is not None:
-                    left.drop(edge.when)
-            for edge in rest:
-                self.carried[edge.index] = left.rest()
+                left.drop(edge.index)
+        for edge in rest:
+            self.carried[edge.index] = left.rest()
 
     def say(self, ref: Ref) -> str:
         """A node's name in quotes; START and END bare, as they are written in code."""
