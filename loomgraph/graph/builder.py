@@ -5,12 +5,13 @@ A call is refused here (DefinitionError) only if it cannot mean anything whateve
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from loomgraph.errors import DefinitionError
 from loomgraph.graph.condition import Condition, condition
@@ -37,6 +38,7 @@ __all__ = ["Branch", "Builder", "Node", "NodeRef"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+B = TypeVar("B", bound="Builder")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +74,23 @@ NodeRef: TypeAlias = "Node[..., Any] | str | Sentinel | Callable[..., Any] | Emb
 Member: TypeAlias = "NodeRef | Branch"
 
 
+def _whole(method: Callable[Concatenate[B, P], R]) -> Callable[Concatenate[B, P], R]:
+    """A call that is refused leaves nothing behind: in a notebook it is followed by the right one."""
+
+    @functools.wraps(method)
+    def call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = self._mark()  # pyright: ignore[reportPrivateUsage]  # this decorates methods of Builder only
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self._restore(before)  # pyright: ignore[reportPrivateUsage]
+            raise
+
+    return call
+
+
 class Builder:
-    """Collects nodes, edges, joins and loops into a Definition."""
+    """Collects nodes, edges, joins and loops into a Definition. A call that raises changes nothing."""
 
     def __init__(
         self,
@@ -107,6 +124,23 @@ class Builder:
         self._choices = 0
         self._handles: list[Node[..., Any]] = []
         self._implicit: dict[int, int] = {}  # id(callable or graph) -> node index, kept alive by the NodeDef
+        self._named: dict[str, int | None] = {}  # None for a name that several nodes have
+
+    def _mark(self) -> tuple[int, int, int, int, int]:
+        return len(self._nodes), len(self._edges), len(self._joins), len(self._loops), self._choices
+
+    def _restore(self, mark: tuple[int, int, int, int, int]) -> None:
+        nodes, edges, joins, loops, self._choices = mark
+        del self._edges[edges:], self._joins[joins:], self._loops[loops:]
+        if len(self._nodes) > nodes:
+            del self._nodes[nodes:], self._handles[nodes:]
+            self._implicit = {body: index for body, index in self._implicit.items() if index < nodes}
+            self._named = {}
+            for node in self._nodes:
+                self._name(node.name, node.index)
+
+    def _name(self, name: str, index: int) -> None:
+        self._named[name] = None if name in self._named else index
 
     # ------------------------------------------------------------------ nodes
 
@@ -230,6 +264,7 @@ class Builder:
         handle: Node[..., Any] = Node(title, index, self, cast("Callable[..., Any]", body))
         self._handles.append(handle)
         self._implicit.setdefault(id(body), index)
+        self._name(title, index)
         return handle
 
     def _ref(self, node: Any, role: str) -> Ref:
@@ -239,8 +274,8 @@ class Builder:
                 raise DefinitionError(f"{node!r} belongs to another workflow; {role} takes a node of '{self.name}'.")
             return node.index
         if isinstance(node, str):
-            found = [n.index for n in self._nodes if n.name == node] if node else []
-            return found[0] if len(found) == 1 else node
+            found = self._named.get(node)
+            return node if found is None else found
         if node is START or node is END:
             return START_INDEX if node is START else END_INDEX
         if isinstance(node, (Sentinel, Branch, Builder)) or not (callable(node) or isinstance(node, Embeddable)):
@@ -250,6 +285,7 @@ class Builder:
 
     # ------------------------------------------------------------------ edges
 
+    @_whole
     def edge(
         self,
         source: NodeRef,
@@ -278,6 +314,7 @@ class Builder:
         self._edges.append(EdgeDef(index, src, dst, kind, **options))
         return index
 
+    @_whole
     def chain(self, *nodes: NodeRef) -> None:
         """Edges from each node to the next: `chain(START, a, b, END)`."""
         if len(nodes) < 2:
@@ -285,6 +322,7 @@ class Builder:
         for source, target in itertools.pairwise(nodes):
             self._edge(source, target)
 
+    @_whole
     def route(self, source: NodeRef, routes: Mapping[Any, NodeRef], *, otherwise: NodeRef | None = None) -> None:
         """Exactly one way out of `source`: the first condition, in the mapping's order, that matches its value."""
         if not routes:
@@ -296,6 +334,7 @@ class Builder:
         if otherwise is not None:
             self._edge(source, otherwise, when=condition(OTHERWISE), choice=choice)
 
+    @_whole
     def parallel(
         self,
         nodes: Sequence[NodeRef],
@@ -313,6 +352,7 @@ class Builder:
         if into is not None:
             self.join(nodes, into=into, wait=wait)
 
+    @_whole
     def join(
         self, members: Sequence[Member] | Mapping[str, Member | Sequence[Member]], *, into: NodeRef, wait: Wait = "all"
     ) -> None:
@@ -335,17 +375,14 @@ class Builder:
             pairs.extend((None, member) for member in members)
         if not pairs:
             raise DefinitionError("join needs at least one member: wf.join([a, b], into=c).")
-        target, index, edges = self._ref(into, "join(into=)"), len(self._joins), len(self._edges)
+        target, index = self._ref(into, "join(into=)"), len(self._joins)
         placed: list[JoinMember] = []
-        try:
-            for slot, member in pairs:
-                node, when = (member.node, member.when) if isinstance(member, Branch) else (member, None)
-                placed.append(JoinMember(self._edge(node, into, when=when, join=index), slot))
-        except DefinitionError:
-            del self._edges[edges:]  # a refused call in a notebook is followed by the right one
-            raise
+        for slot, member in pairs:
+            node, when = (member.node, member.when) if isinstance(member, Branch) else (member, None)
+            placed.append(JoinMember(self._edge(node, into, when=when, join=index), slot))
         self._joins.append(JoinDef(index, target, tuple(placed), wait, not isinstance(members, Mapping)))
 
+    @_whole
     def map(
         self,
         source: NodeRef,
@@ -364,10 +401,12 @@ class Builder:
         ref = self._ref(worker, "map(worker)")
         if isinstance(ref, str) or ref < 0:
             raise DefinitionError(f"map(worker) takes a declared node or a function, not {worker!r}.")
-        self._nodes[ref] = replace(self._nodes[ref], map=MapSpec(limit, on_error, wait))
+        spec = MapSpec(limit, on_error, wait)
         self._edge(source, self._handles[ref], when=condition(when))
+        self._nodes[ref] = replace(self._nodes[ref], map=spec)
         return self._handles[ref]
 
+    @_whole
     def loop(
         self,
         *nodes: NodeRef,
@@ -396,6 +435,7 @@ class Builder:
         extra = tuple(self._ref(node, "loop(include=)") for node in include)
         self._loops.append(LoopDef(refs, top, cap, landing, extra))
 
+    @_whole
     def on_error(self, node: NodeRef, handler: NodeRef, *errors: type[BaseException]) -> None:
         """Where a failure of `node` goes, after its attempts: `handler` receives a `Failure`.
 

@@ -80,6 +80,48 @@ def test_a_misuse_is_refused_with_what_to_do_instead(misuse: str) -> None:
     assert taught in str(caught.value)
 
 
+def fresh(value: int) -> int:
+    return value
+
+
+LATE_MISUSES: dict[str, Any] = {
+    "edge": lambda wf, a, b: wf.edge(fresh, 5),
+    "chain": lambda wf, a, b: wf.chain(START, a, fresh, b, foreign),
+    "route": lambda wf, a, b: wf.route(a, {1: b, 2: fresh, 3: foreign}),
+    "route with a condition that means nothing": lambda wf, a, b: wf.route(a, {1: b, Any: fresh}),
+    "route with another workflow's otherwise": lambda wf, a, b: wf.route(a, {1: b}, otherwise=foreign),
+    "parallel": lambda wf, a, b: wf.parallel([a, fresh, foreign], source=START),
+    "parallel into START": lambda wf, a, b: wf.parallel([a, fresh], source=b, into=START),
+    "join": lambda wf, a, b: wf.join([fresh, foreign], into=a),
+    "map": lambda wf, a, b: wf.map(foreign, fresh),
+    "map of a declared node": lambda wf, a, b: wf.map(a, b, when=Any),
+    "loop": lambda wf, a, b: wf.loop(a, fresh, b, again=Any),
+    "loop with another workflow's side node": lambda wf, a, b: wf.loop(a, fresh, again=bool, include=[foreign]),
+    "on_error": lambda wf, a, b: wf.on_error(fresh, foreign),
+}
+
+
+@pytest.mark.parametrize("misuse", LATE_MISUSES)
+def test_a_refused_call_leaves_nothing_behind(misuse: str) -> None:
+    wf, a, b = made()
+    wf.route(a, {1: b}, otherwise=END)
+    before, untouched = wf.define(), made()[0]
+    with pytest.raises(DefinitionError):
+        LATE_MISUSES[misuse](wf, a, b)
+    after = wf.define()
+    assert (after.nodes, after.edges, after.joins, after.loops) == (
+        before.nodes,
+        before.edges,
+        before.joins,
+        before.loops,
+    )
+    wf.route(fresh, {1: "fresh"})
+    untouched.route(fresh, {1: "fresh"})
+    told = [(edge.source, edge.target) for edge in wf.define().edges[2:]]
+    assert told == [(edge.source, edge.target) for edge in untouched.define().edges] == [(2, 2)]
+    assert wf.define().edges[-1].choice == 1
+
+
 def test_handles_names_and_functions_name_the_same_node() -> None:
     wf, a, b = made()
     for source, target in [(a, b), ("add", "double"), (add, double), (a, "double"), ("add", double)]:
