@@ -78,13 +78,14 @@ def mismatch(view: GraphView, edge: EdgeDef, carried: Any, target: int) -> Findi
     wanted = view.definition.output if node is None else Any if param is None else param.type
     mapped = param is not None and node is not None and node.map is not None
     given = item_type(carried) if mapped else carried
-    if wanted is EMPTY or (given is not None and assignable(given, wanted)):
+    no_list = mapped and given is None  # a workflow without an input gives None, which is a type here
+    if wanted is EMPTY or (not no_list and assignable(given, wanted)):
         return None
     if isinstance(edge.source, int) and edge.source >= 0 and view.definition.nodes[edge.source].signature.problems:
         return None  # it cannot be a node, and what it would give changes when that is mended
     if node is None or param is None:
         return _edge_type(view, edge, carried, wanted, f"the workflow's output is {describe_type(wanted)}")
-    if given is None:
+    if no_list:
         return Finding(
             "edge-type",
             f"{_brings(view, edge, carried)}, but '{node.name}' is a map and takes a list",
