@@ -53,11 +53,13 @@ __all__ = [
     "NodeSkipped",
     "NodeStarted",
     "NodeSucceeded",
+    "Origin",
     "QuestionAnswered",
     "QuestionAsked",
     "QuestionWithdrawn",
     "RunCancelled",
     "RunFailed",
+    "RunRedriven",
     "RunResumed",
     "RunStarted",
     "RunSucceeded",
@@ -75,6 +77,9 @@ __all__ = [
 ]
 
 VERSION = 2
+
+Origin: TypeAlias = Literal["run", "reused", "edited"]
+"""Where an answer comes from: from code that ran, from an earlier part of the log, or from whoever forked the run."""
 
 _UNSAFE = re.compile(r"[%/#\[\]!@\x00-\x1f\x7f]")
 _DECORATION = re.compile(r"#[\d.]+|\[\d+\]|!\d+")
@@ -148,6 +153,25 @@ class RunResumed(_Event):
     events: int
 
 
+class RunRedriven(_Event):
+    """The run begins once more, with another graph or with edits, and what follows is its log from here on.
+
+    What stands before it is history: an answer in it is taken over where the same activation of an unchanged node is
+    given the same input and sees the same state. `input`, `taken` and `state` are those that the run begins with now;
+    `inputs` and `outputs` have what was edited, by activation key.
+    """
+
+    kind: Literal["RunRedriven"] = "RunRedriven"
+    version: int = VERSION
+    graph: str
+    fingerprint: str
+    input: Any = None
+    taken: tuple[int, ...] = ()
+    state: Any = None
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+
+
 class RunSucceeded(_Event):
     """END was reached and nothing is active any more."""
 
@@ -202,7 +226,11 @@ class AttemptFailed(_NodeEvent):
 
 
 class NodeSucceeded(_NodeEvent):
-    """An activation finished: its output, the edges it took (indexes), its state updates in order."""
+    """An activation finished: its output, the edges it took (indexes), its state updates in order.
+
+    `origin` says where the output comes from if no code gave it: it was "reused" from an earlier RunStarted's or
+    RunRedriven's events, or "edited" by whoever forked the run.
+    """
 
     kind: Literal["NodeSucceeded"] = "NodeSucceeded"
     attempt: int
@@ -210,6 +238,7 @@ class NodeSucceeded(_NodeEvent):
     taken: tuple[int, ...] = ()
     updates: tuple[tuple[str, Any], ...] = ()
     cached: bool = False
+    origin: Origin = "run"
 
 
 class NodeHeld(_NodeEvent):
@@ -233,6 +262,7 @@ class NodeFailed(_NodeEvent):
     attempt: int
     failure: Failure
     taken: tuple[int, ...] = ()
+    origin: Origin = "run"
 
 
 class NodeSkipped(_NodeEvent):
@@ -323,6 +353,7 @@ class StepSucceeded(_NodeEvent):
     kind: Literal["StepSucceeded"] = "StepSucceeded"
     step: str
     output: Any = None
+    origin: Origin = "run"
 
 
 class QuestionAsked(_NodeEvent):
@@ -394,6 +425,7 @@ class Emitted(_NodeEvent):
 Event: TypeAlias = Annotated[
     RunStarted
     | RunResumed
+    | RunRedriven
     | RunSucceeded
     | RunFailed
     | RunCancelled

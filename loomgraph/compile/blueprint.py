@@ -7,6 +7,7 @@ and types are marks in it, never text: a rebuilt graph says what led where, and 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final, cast
@@ -75,7 +76,7 @@ def is_blueprint(data: Any) -> bool:
 
 
 def rebuilt(blueprint: Blueprint) -> CompiledGraph:
-    """A graph of the same structure; its nodes have no code, and its types are unknown."""
+    """A graph of the same structure; its nodes have no code, its types are unknown, its metadata has the blueprint."""
     state = blueprint["state"]
     definition = Definition(
         name=blueprint["name"],
@@ -87,9 +88,13 @@ def rebuilt(blueprint: Blueprint) -> CompiledGraph:
         loops=tuple(_loop_again(fields) for fields in blueprint["loops"]),
         state=None if state is None else TracedState(frozenset(name for name, reduces in state[2] if reduces)),
         on_failure="drain" if blueprint["drains"] else "cancel",
+        metadata={"blueprint": blueprint},
     )
     nest = find_nest(definition)
-    return _Rebuilt(definition, nest, make_plan(definition, nest))
+    plan = make_plan(definition, nest)
+    for region in plan.regions:
+        region.cap = sys.maxsize  # caps are no part of a blueprint: a log says how often a loop went round
+    return _Rebuilt(definition, nest, plan)
 
 
 class _Rebuilt(CompiledGraph):

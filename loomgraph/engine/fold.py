@@ -8,8 +8,9 @@ what follows from the log's last event and is not in the log, because it was cut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
+from urllib.parse import unquote
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
@@ -39,31 +40,52 @@ from loomgraph.events import (
 )
 from loomgraph.graph.state import Updates
 
-__all__ = ["Fold", "Past", "named_scope"]
+__all__ = ["Fold", "Past", "Values", "named_scope"]
+
+_NONE: Any = object()
 
 _WAITING = frozenset({QuestionAsked, QuestionAnswered, SignalAwaited, SignalReceived, NodeHeld})
+_TOLD = _WAITING | {NodeStarted, StepSucceeded, AttemptFailed, NodeSucceeded}
 
 Past = tuple[Any, str, tuple[Any, ...]]
 """(event class, key, the event's own fields in the order of `facts.FIELDS`): one entry of a log, as read."""
 
 
-class Fold:
-    """Rebuilds the machine of one run. `initial` gives a nested graph's first state.
+class Values(Protocol):
+    """How a fold reads what a log refers to."""
 
-    `within` is the path of the scope to rebuild, "" for the run itself. `decode` turns a recorded output and recorded
-    updates into live ones (the output may be a Later), given the activation they belong to; a container's output is not
-    recorded and not decoded, for it follows from its parts. `plain` does it for what lies in a graph that node code ran
-    with ctx.run, given the key alone: its types are known again only when that code asks for it again.
+    def begin(self, plan: Plan) -> dict[str, Any]:
+        """The first state of a graph inside a node."""
+        ...
+
+    def decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Updates]:
+        """An activation's output and state updates."""
+        ...
+
+    def given(self, activation: Activation, ref: Any) -> Any:
+        """An input that an event itself refers to; any other follows from outputs."""
+        ...
+
+    def plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Updates]:
+        """An output and updates of which nobody here knows the types."""
+        ...
+
+    def inside(self, past: Past) -> tuple[Plan, Any] | None:
+        """The graph that a ScopeStarted of ctx.run is about, and its input.
+
+        None leaves it closed until node code asks for it again: only then are its types known.
+        """
+        ...
+
+
+class Fold:
+    """Rebuilds the machine of one run. A container's output is not recorded and not read: it follows from its parts.
+
+    `within` is the path of the scope to rebuild, "" for the run itself. `capless`: the plans know no caps, so a loop
+    stopped where the log says so; else it may go on where its cap has been raised since.
     """
 
-    def __init__(
-        self,
-        machine: Machine,
-        initial: Callable[[Plan, Any], dict[str, Any]],
-        decode: Callable[[Activation, Any, Any], tuple[Any, Updates]],
-        plain: Callable[[str, Any, Any], tuple[Any, Updates]],
-        within: str = "",
-    ) -> None:
+    def __init__(self, machine: Machine, values: Values, within: str = "", *, capless: bool = False) -> None:
         self.machine = machine
         self.root: Scope | None = None
         # by scope path, the graphs that ran inside nodes; those that ended too
@@ -75,19 +97,18 @@ class Fold:
         self.held: dict[Activation, tuple[Any, ...]] = {}
         # by activation, the question that was answered last, unless it has started since
         self.answered: dict[Activation, str] = {}
-        self._initial = initial
-        self._decode = decode
-        self._plain = plain
+        self.index: dict[str, Activation] = {}
+        self._read = values
         self._within = within
-        self._index: dict[str, Activation] = {}
+        self._capless = capless
         self._pending: list[Command] = []
-        self._values: dict[Activation, Any] = {}
+        self._derived: dict[Activation, Any] = {}
         # how an attempt failed that the log has not said to have ended
         self._failing: dict[Activation, Failed] = {}
         # what follows from the last event that did not itself follow from another, and has not been read yet
         self._owed: dict[tuple[Any, str], Fact] = {}
         self._over: set[str] = set()
-        machine.index = self._index
+        machine.index = self.index
 
     def open(self, plan: Plan, value: Any, taken: tuple[int, ...], fields: dict[str, Any]) -> Scope:
         """The run's beginning."""
@@ -98,21 +119,21 @@ class Fold:
     def open_named(self, parent: Activation, key: str, plan: Plan, value: Any, past: Past) -> Scope:
         """The beginning of a graph that node code runs again with ctx.run; `past` is its ScopeStarted."""
         fingerprint, taken = past[2][1], past[2][2]
-        self.root = self.machine.enter_named(parent, key, plan, fingerprint, value, taken, self._initial(plan, None))
+        self.root = self.machine.enter_named(parent, key, plan, fingerprint, value, taken, self._read.begin(plan))
         self._drain()
         self._owed.pop((ScopeStarted, past[1]), None)
         return self.root
 
     def foresee(self, log: Iterable[Past]) -> None:
         """What the log will say of loops: how often they went round does not depend on what their cap is by now."""
-        again: set[str] = set()
-        capped: set[str] = set()
+        if self.machine.foreseen is None:
+            self.machine.foreseen = (set(), set())
+        again, capped = self.machine.foreseen
         for kind, key, values in log:
             if kind is IterationStarted:
                 again.add(key)
-            elif kind is LoopCapReached and values[1]:
+            elif kind is LoopCapReached and (values[1] or self._capless):
                 capped.add(key)
-        self.machine.foreseen = (again, capped)
 
     def apply(self, past: Past) -> tuple[Any, Any, tuple[Any, ...]]:
         """One event after RunStarted; returns it as a fact with live values, for the journal.
@@ -122,52 +143,62 @@ class Fold:
         kind, key, values = past
         if self._owed.pop((kind, key), None) is None and kind is not QuestionWithdrawn:
             self._owed.clear()
-        named = named_scope(key, len(self._within))
-        subject: Any = None
-        if named is not None:
-            subject = Shadow(key)
+        named = self._closed(key) if "/@" in key else None
+        subject: Any
+        if named is not None and not (kind is ScopeStarted and key == named and self._open_inside(past)):
             self.named.setdefault(named, []).append(past)
-            if kind is NodeSucceeded or kind is NodeHeld:
-                output, updates = self._plain(key, values[1], values[3])
-                values = (values[0], output, values[2] or (), updates, values[4])
-            elif kind is ScopeStarted:
-                values = (*values[:3], self._plain(key, values[3], ())[0])
+            subject, values = Shadow(key), self._apart(past)
         elif kind is ScopeStarted:
-            subject = self._enter(key, values[2])
+            subject = self._enter(past) if named is None else self.scopes[key]
             values = (*values[:3], None)
         elif kind is ScopeEnded:
             self._over.add(key)
-        elif kind is NodeStarted:
-            subject = activation = self._find(key)
-            activation.attempt = values[0]
-            self.started.add(activation)
-            self.answered.pop(activation, None)
-            values = (values[0], later(activation.input))
-        elif kind is StepSucceeded:
+            subject = Shadow(key)
+        elif kind in _TOLD or (kind is NodeFailed and (key in self.index or values[2])):
             subject = self._find(key)
-            subject.stepped(values[0], Stored(values[1]))
-        elif kind is AttemptFailed:
-            subject = self._find(key)
-            self.started.discard(subject)
-            self._again(subject, values[0])
-        elif kind is NodeSucceeded:
-            subject = self._find(key)
-            self.started.discard(subject)
-            values = self._succeeded(subject, values)
-        elif kind is NodeFailed:
-            subject = self._find(key)
-            self.started.discard(subject)
-            self._failed(subject, values)
-        elif kind in _WAITING:
-            subject = self._find(key)
-            values = self._waits(kind, subject, values)
-        elif key in self._index and kind is not NodeSkipped:
-            subject = self._index[key]  # derived from the others, or about the process that wrote it
+            values = self._tell(kind, subject, values)
+        elif key in self.index and kind is not NodeSkipped:
+            subject = self.index[key]  # derived from the others, or about the process that wrote it
         else:
             subject = Shadow(key)
         self._drain(kind, subject)
         self._owed.pop((kind, key), None)
         return kind, subject, values
+
+    def _tell(self, kind: Any, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Tell the machine what happened to an activation; returns the event's fields with live values."""
+        if kind is NodeStarted:
+            activation.attempt = values[0]
+            if values[1] is not None:  # put there by whoever forked the run
+                activation.input = self._read.given(activation, values[1])
+            self.started.add(activation)
+            self.answered.pop(activation, None)
+            return values[0], later(activation.input)
+        if kind is StepSucceeded:
+            activation.stepped(values[0], Stored(values[1]))
+            return values[0], self._read.plain(activation.key, values[1], ())[0], values[2]
+        if kind in _WAITING:
+            return self._waits(kind, activation, values)
+        self.started.discard(activation)
+        if kind is AttemptFailed:
+            self._again(activation, values[0])
+        elif kind is NodeSucceeded:
+            return self._succeeded(activation, values)
+        else:
+            self._failed(activation, values)
+        return values
+
+    def _apart(self, past: Past) -> tuple[Any, ...]:
+        """The fields of an event in a graph of which nobody here knows the types."""
+        kind, key, values = past
+        if kind is NodeSucceeded or kind is NodeHeld:
+            output, updates = self._read.plain(key, values[1], values[3])
+            return (values[0], output, values[2] or (), updates, *values[4:])
+        if kind is StepSucceeded:
+            return values[0], self._read.plain(key, values[1], ())[0], values[2]
+        if kind is ScopeStarted:
+            return (*values[:3], self._read.plain(key, values[3], ())[0])
+        return values
 
     def suspended(self) -> None:
         """The run was suspended there: every attempt had ended, and no effect is in doubt."""
@@ -194,7 +225,7 @@ class Fold:
     # ------------------------------------------------------------------ events
 
     def _find(self, key: str) -> Activation:
-        found = self._index.get(key)
+        found = self.index.get(key)
         if found is None and key.endswith("]"):
             found = self._item(key)
         if found is None:
@@ -204,21 +235,43 @@ class Fold:
     def _item(self, key: str) -> Activation | None:
         """An item of a map that had a higher limit when it was started."""
         base, _, index = key[:-1].rpartition("[")
-        owner = self._index.get(base)
+        owner = self.index.get(base)
         if owner is None or owner.map is None:
             return None
         self.machine.feed_up_to(owner, int(index))
-        return self._index.get(key)
+        return self.index.get(key)
 
-    def _enter(self, key: str, taken: tuple[int, ...]) -> Scope:
+    def _enter(self, past: Past) -> Scope:
+        _, key, values = past
         base, _, again = key.rpartition("!")
         activation = self._find(base if base and again.isdigit() else key)
         graph = activation.scope.plan.graphs[activation.node]
         if graph is None:
             raise LogMismatchError(self.machine.run_id, key)
-        scope = self.machine.enter(activation, graph.plan, activation.input, taken, self._initial(graph.plan, None))
+        scope = self.machine.enter(activation, graph.plan, activation.input, values[2], self._read.begin(graph.plan))
         self.scopes[key] = scope
         return scope
+
+    def _open_inside(self, past: Past) -> bool:
+        """Open a graph that node code ran with ctx.run, if it is known what graph that was."""
+        found = self._read.inside(past)
+        if found is None:
+            return False
+        _, key, (_, fingerprint, taken, _, _) = past
+        head, _, name = key.rpartition("/@")
+        base, _, again = head.rpartition("!")
+        parent = self._find(base if base and again.isdigit() else head)
+        plan, value = found
+        begin = self._read.begin(plan)
+        self.scopes[key] = self.machine.enter_named(parent, unquote(name), plan, fingerprint, value, taken, begin)
+        return True
+
+    def _closed(self, key: str) -> str | None:
+        """The path of the outermost graph run with ctx.run that a key lies in and that is not open here."""
+        path = named_scope(key, len(self._within))
+        while path is not None and path in self.scopes:
+            path = named_scope(key, len(path))
+        return path
 
     def _again(self, activation: Activation, attempt: int) -> None:
         if activation.child is not None:
@@ -229,16 +282,17 @@ class Fold:
         activation.attempt = attempt + 1
 
     def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        attempt, output, taken, updates, cached = values
+        attempt, output, taken, updates, cached, origin = values
         self.held.pop(activation, None)
-        if activation in self._values:
-            value, updates = self._values.pop(activation), ()
+        derived = self._derived.pop(activation, _NONE)
+        if derived is not _NONE and origin != "edited":
+            value, updates = derived, ()
         else:
-            value, updates = self._decode(activation, output, updates)
+            value, updates = self._read.decoded(activation, output, updates)
         if taken is None:  # all there are, for a node whose edges have no conditions
             taken = self._all(activation)
-        self.machine.succeeded(activation, value, taken, updates, cached)
-        return attempt, later(value), taken, updates, cached
+        self.machine.succeeded(activation, value, taken, updates, cached, origin)
+        return attempt, later(value), taken, updates, cached, origin
 
     def _waits(self, kind: Any, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Questions, signals, stops: what node code will get when it starts again, and which attempts have ended."""
@@ -252,7 +306,7 @@ class Fold:
             self.started.discard(activation)
         if kind is NodeHeld:
             attempt, output, taken, updates, cached = values
-            value, written = self._decode(activation, output, updates)
+            value, written = self._read.decoded(activation, output, updates)
             taken = self._all(activation) if taken is None else taken
             self.held[activation] = (value, taken, written, cached)
             return attempt, later(value), taken, written, cached
@@ -263,7 +317,7 @@ class Fold:
         return () if activation.owner is not None else activation.scope.plan.out_normal[activation.node]
 
     def _failed(self, activation: Activation, values: tuple[Any, ...]) -> None:
-        _, failure, taken = values
+        _, failure, taken, origin = values
         if not taken and not _settled_anyway(activation):
             activation.spent = activation.attempt - 1
             return  # unhandled: to be tried again
@@ -274,7 +328,7 @@ class Fold:
                 self.machine.kill(item, "the map failed")
         self.machine.facts.clear()
         error: Failure = failure
-        self.machine.failed(activation, [(error, RecordedError(error))], taken, error)
+        self.machine.failed(activation, [(error, RecordedError(error))], taken, error, origin)
 
     # ------------------------------------------------------------------ commands
 
@@ -284,7 +338,7 @@ class Fold:
         while commands:
             command = commands.popleft()
             if isinstance(command, Completed):
-                self._values[command.activation] = command.value
+                self._derived[command.activation] = command.value
             elif isinstance(command, Failed):
                 self._failing[command.activation] = command
             self._pending.append(command)

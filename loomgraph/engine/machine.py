@@ -8,7 +8,7 @@ apply, persist, act. Predicates and node code are the driver's to call; their ou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from loomgraph.compile.plan import Plan
@@ -31,17 +31,36 @@ from loomgraph.events import (
     NodeFailed,
     NodeStarted,
     NodeSucceeded,
+    Origin,
     ScopeStarted,
 )
 from loomgraph.graph.definition import OnFailure
 from loomgraph.graph.signature import describe_type
 from loomgraph.graph.state import Updates
 
-__all__ = ["Command", "Fact", "Machine"]
+__all__ = ["Command", "Edits", "Fact", "Machine"]
 
 Command = Activation | Cancel | Completed | Failed | Ended
 Fact = tuple[Any, Any, tuple[Any, ...]]
 """(event class, activation or scope, the event's own fields): see `loomgraph.engine.facts`."""
+
+
+class Edits:
+    """What was put in the place of what a log says, by activation key. `load` makes a live input of one of `inputs`."""
+
+    __slots__ = ("inputs", "load", "outputs")
+
+    def __init__(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Any], load: Callable[[Activation, Any], Any]
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.load = load
+
+    def admit(self, activation: Activation) -> None:
+        """An activation begins: give it its edited input, if it has one."""
+        if self.inputs and (key := activation.key) in self.inputs:
+            activation.input = self.load(activation, self.inputs[key])
 
 
 class Machine:
@@ -55,6 +74,7 @@ class Machine:
         self.index: dict[str, Activation] | None = None
         # in a fold: the keys of the headers that began another iteration, and of those that went on past their cap
         self.foreseen: tuple[set[str], set[str]] | None = None
+        self.edits: Edits | None = None
         self.commands: deque[Command] = deque()
         self.facts: list[Fact] = []
 
@@ -128,12 +148,22 @@ class Machine:
     def admit(self, activation: Activation) -> bool:
         """Count an activation against the run's total cap; past it, the scope fails. A fold also finds it by key."""
         self.count += 1
+        if self.edits is not None:
+            self.edits.admit(activation)
         if self.index is not None:
             self.index[activation.key] = activation
         if self.count > self.limit:
             activation.scope.limit_reached(activation, self.limit)
             return False
         return True
+
+    def items_of(self, value: Any) -> Sequence[Any] | None:
+        """The items of a map's input in a fixed order; None if it has none."""
+        return _items(value)
+
+    def withheld(self, activation: Activation) -> bool:
+        """Whether somebody has said what a map or graph gives, so that nothing in it starts."""
+        return self.edits is not None and activation.key in self.edits.outputs
 
     def start_map(self, activation: Activation) -> None:
         """Hand out a map's first items."""
@@ -142,7 +172,7 @@ class Machine:
             activation.input = read(activation.input)  # how many there are is needed now
         items = activation.input
         self.facts.append((NodeStarted, activation, (1, items)))
-        ordered = _items(items)
+        ordered = self.items_of(items)
         if ordered is None:
             error = MapInputError(activation.path, items)
             self.commands.append(Failed(activation, [(failure_of(activation, error), error)]))
@@ -193,13 +223,19 @@ class Machine:
     # ------------------------------------------------------------------ ending
 
     def succeeded(
-        self, activation: Activation, value: Any, taken: tuple[int, ...], updates: Updates = (), cached: bool = False
+        self,
+        activation: Activation,
+        value: Any,
+        taken: tuple[int, ...],
+        updates: Updates = (),
+        cached: bool = False,
+        origin: Origin = "run",
     ) -> bool:
         """An activation finished; False if nobody waits for it any more (then nothing is logged)."""
         if activation.dead:
             return False
         scope = activation.scope
-        self.facts.append((NodeSucceeded, activation, (activation.attempt, value, taken, updates, cached)))
+        self.facts.append((NodeSucceeded, activation, (activation.attempt, value, taken, updates, cached, origin)))
         owner = activation.owner
         if owner is None:
             scope.finish(activation, taken, value, self._written(activation, updates))
@@ -234,16 +270,17 @@ class Machine:
         troubles: list[Trouble],
         taken: tuple[int, ...],
         failure: Failure | None = None,
+        origin: Origin = "run",
     ) -> bool:
         """An activation failed after its attempts; `taken` has the on_error edge that takes it, if one does.
 
-        `failure` is what the log says of it, in a fold. False if nobody waits for it any more.
+        `failure` is what a log says of it. False if nobody waits for it any more.
         """
         if activation.dead:
             return False
         if failure is None:
             failure = failure_of(activation, troubles[0][1])
-        self.facts.append((NodeFailed, activation, (activation.attempt, failure, taken)))
+        self.facts.append((NodeFailed, activation, (activation.attempt, failure, taken, origin)))
         scope = activation.scope
         owner = activation.owner
         if owner is not None:

@@ -25,6 +25,7 @@ from loomgraph.engine.journal import Journal
 from loomgraph.engine.limits import NodeLimits, Slots
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.program import programs
+from loomgraph.engine.reuse import Reuse
 from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
 from loomgraph.engine.waits import Waits
@@ -76,6 +77,7 @@ class Scheduler:
         self.live = 0
         self.inner: dict[Activation, int] = {}
         self.doing: dict[Activation, int] = {}
+        self.reuse: Reuse | None = None
         self._done: anyio.Event | None = None
         self._looking = False
         self._breath = 0
@@ -185,12 +187,16 @@ class Scheduler:
                 self._ended(command.scope)
         if machine.facts:
             self.journal.extend(machine.facts)
+        if self.reuse is not None:
+            fresh = self.reuse.sift(fresh)
         for activation in reversed(fresh):
             if activation.owner is None:
                 self.ready.appendleft(activation)
         self.ready.extend(activation for activation in fresh if activation.owner is not None)
         if self.journal.readers and self.root is not None and self.root.stopping:
             self.journal.release()
+        if self.reuse is not None:
+            self.reuse.settle()
 
     def _completed(self, command: Completed) -> None:
         activation = command.activation
@@ -290,7 +296,7 @@ class Scheduler:
             if program.limit is not None and not activation.held and not self.nodes.take(activation, program.limit):
                 continue
             if program.fn is None:
-                self._enter(activation)
+                self.enter(activation)
                 continue
             self.slots.take(activation)
             self.journal.add(NodeStarted, activation, (activation.attempt, activation.input))
@@ -361,7 +367,8 @@ class Scheduler:
 
     # ------------------------------------------------------------------ graphs
 
-    def _enter(self, activation: Activation) -> None:
+    def enter(self, activation: Activation) -> None:
+        """Begin the graph that a node is."""
         if activation.cancelling:
             self.machine.cancelled(activation)
             self.absorb()
@@ -392,7 +399,7 @@ class Scheduler:
             self.absorb()
         else:
             activation.attempt += 1
-            self._enter(activation)
+            self.enter(activation)
         await self._work()
 
     async def run_named(self, activation: Activation, key: str, graph: CompiledGraph, value: Any) -> Scope:

@@ -306,7 +306,7 @@ class Scope:
         self.status[node] = RUNNING
         self.running[node] = activation
         self.inflight += 1
-        if self.plan.maps[node] is not None:
+        if self.plan.maps[node] is not None and not self.machine.withheld(activation):
             self.machine.start_map(activation)
         else:
             self.machine.commands.append(activation)

@@ -19,6 +19,7 @@
     │   ├── NoRouteError                no edge out of a conditional node matched
     │   ├── ConditionError              a `when` predicate raised
     │   ├── CacheKeyError               a cached node's input has no JSON form to compare by
+    │   ├── EffectDoneError             a node that must not run twice would run with another input
     │   ├── StrayCancellationError      node code let out a cancellation that nobody asked for
     │   ├── BudgetExceededError         a call may use more than its budget has left
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
@@ -27,6 +28,7 @@
     ├── InDoubtError                a node that must not run twice may have run when its process died
     ├── LogMismatchError            a log names what the graph does not have
     ├── UnknownEventError           a place in a log that is not there; says what is
+    ├── EditRefusedError            what a fork was to change cannot be changed there
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
     ├── QuestionError               something is wrong with a question or its answer; the run stays as it was
@@ -109,6 +111,7 @@ from loomgraph.errors.activation import (
     BudgetExceededError,
     CacheKeyError,
     ConditionError,
+    EffectDoneError,
     JoinIncompleteError,
     MapInputError,
     NodeTimeoutError,
@@ -134,6 +137,7 @@ from loomgraph.errors.base import (
     names,
 )
 from loomgraph.errors.log import (
+    EditRefusedError,
     GraphChangedError,
     InDoubtError,
     LogMismatchError,
@@ -245,6 +249,8 @@ __all__ = [
     "CorruptResponseError",
     "DeadlineError",
     "DefinitionError",
+    "EditRefusedError",
+    "EffectDoneError",
     "ExitOvertakenError",
     "Failure",
     "Finding",

@@ -12,6 +12,7 @@ __all__ = [
     "BudgetExceededError",
     "CacheKeyError",
     "ConditionError",
+    "EffectDoneError",
     "JoinIncompleteError",
     "MapInputError",
     "NoRouteError",
@@ -145,6 +146,17 @@ class BudgetExceededError(ActivationError):
         super().__init__(
             f"the budget '{account}' allows {name}={limit:g}; {spent + reserved:g} is used{held}, and this call may "
             f"use {wanted:g}. It was not made. Raise the budget and resume, or let the call use less."
+        )
+
+
+class EffectDoneError(ActivationError):
+    """A node with effect="once" would have its effect a second time: it began before with another input or code."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(
+            f"node '{node}' must not run twice, and has begun before with another input, state or code. "
+            f"Resume with in_doubt='rerun' to run it all the same, or fork the run with outputs= to say what it gave."
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from loomgraph.errors.base import Failure, LoomgraphError, names
 
 __all__ = [
+    "EditRefusedError",
     "GraphChangedError",
     "InDoubtError",
     "LogMismatchError",
@@ -50,6 +51,14 @@ class UnknownEventError(LoomgraphError):
         more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
         hint = f"Did you mean {names(close, 'or')}?" if close else f"It has {names(keys[:_SHOWN])}{more}."
         super().__init__(f"the log of run '{run_id}' has no activation '{place}'. {hint if keys else 'It has none.'}")
+
+
+class EditRefusedError(LoomgraphError):
+    """A fork cannot be given this input or output; `.key` names the activation. Nothing was written."""
+
+    def __init__(self, run_id: str, key: str, detail: str) -> None:
+        self.run_id, self.key = run_id, key
+        super().__init__(f"a fork of run '{run_id}' cannot change '{key}': {detail}")
 
 
 class ValueMissingError(LoomgraphError):

@@ -117,7 +117,7 @@ class Asking(Waits):
         if f"ask:{id}" in activation.steps:
             return True
         if not known:
-            self._record(QuestionAsked, activation, (id, plain, self._schema(tp), None))
+            self.record(QuestionAsked, activation, (id, plain, self._schema(tp), None))
             self._watch()
         answer = self.answers.pop(id, None)
         return answer is not None and await self._answered(activation, answer, tp)
@@ -128,11 +128,11 @@ class Asking(Waits):
         value, problem = self._typed(tp, answer.answer, question.schema, f"the answer to '{id}'")
         if problem is not None:
             self.refused[id] = (answer.answer, problem)
-            self._record(QuestionAsked, activation, (id, question.question, dict(question.schema), problem))
+            self.record(QuestionAsked, activation, (id, question.question, dict(question.schema), problem))
             return False
         self.journal.prepare_step(activation, f"ask:{id}", tp, value)
         activation.stepped(f"ask:{id}", value)
-        self._record(QuestionAnswered, activation, (id, value, answer.by))
+        self.record(QuestionAnswered, activation, (id, value, answer.by))
         await self.scheduler.recorded()
         return True
 
@@ -148,11 +148,11 @@ class Asking(Waits):
                 return False
             value, problem = self._typed(tp, found.value, self._schema(tp), f"the signal '{signal}'")
             if problem is not None:
-                self._record(SignalReceived, activation, (signal, found.message, found.value, problem))
+                self.record(SignalReceived, activation, (signal, found.message, found.value, problem))
                 continue
             self.journal.prepare_step(activation, f"message:{found.message}", tp, value)
             activation.stepped(activation.next_signal(signal), value)
-            self._record(SignalReceived, activation, (signal, found.message, value, None))
+            self.record(SignalReceived, activation, (signal, found.message, value, None))
             await self.scheduler.recorded()
         return True
 
@@ -160,7 +160,7 @@ class Asking(Waits):
         waiting = self.found.signals_of(activation.key).count(signal)
         had = sum(1 for step in activation.steps if step.startswith(f"signal:{signal}@"))
         if number > had + waiting:
-            self._record(SignalAwaited, activation, (signal, self._schema(tp)))
+            self.record(SignalAwaited, activation, (signal, self._schema(tp)))
         self._watch()
 
     def _next(self, activation: Activation, signal: str) -> Signal | None:
@@ -193,7 +193,8 @@ class Asking(Waits):
         except CodecError as error:
             return None, problem_in(error)
 
-    def _record(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> None:
+    def record(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> None:
+        """Put an event about a question or a signal into the log, and heed it."""
         journal = self.journal
         journal.add(kind, subject, values)
         time, _, _, _ = journal.entries[-1]
@@ -333,7 +334,7 @@ class Asking(Waits):
             f"Node '{activation.path}' (activation {key}) had begun when its process died, and must not have its "
             f'effect twice. Answer "rerun" to run it again, or {{"output": ...}} to take that as its output.'
         )
-        self._record(QuestionAsked, activation, (f"{key}{DOUBT}{number}", text, schema, None))
+        self.record(QuestionAsked, activation, (f"{key}{DOUBT}{number}", text, schema, None))
 
     def _settle(self, activation: Activation) -> None:
         """Do as the answer to a doubt says, unless it is none."""
@@ -345,11 +346,11 @@ class Asking(Waits):
             _, problem = self._outcome(activation, answer.answer)
         if problem is not None:
             self.refused[id] = (answer.answer, problem)
-            self._record(QuestionAsked, activation, (id, question.question, dict(question.schema), problem))
+            self.record(QuestionAsked, activation, (id, question.question, dict(question.schema), problem))
             return
         self.journal.prepare_step(activation, f"ask:{id}", Any, answer.answer)
         activation.stepped(f"ask:{id}", answer.answer)
-        self._record(QuestionAnswered, activation, (id, answer.answer, answer.by))
+        self.record(QuestionAnswered, activation, (id, answer.answer, answer.by))
         del self._doubting[activation]
         if answer.answer == RERUN:
             self.unpark(activation)
@@ -467,4 +468,4 @@ class Asking(Waits):
     def suspend(self) -> None:
         """Record that the run is suspended, and what it waits for."""
         signals = sum(len(waiting) for waiting in self.found.awaited.values())
-        self._record(RunSuspended, None, (len(self.found.questions), signals, self.stops()))
+        self.record(RunSuspended, None, (len(self.found.questions), signals, self.stops()))

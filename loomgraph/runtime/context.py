@@ -245,7 +245,7 @@ class RunContext(Context[Any, Any]):
         if journal.durable:
             journal.prepare_step(activation, name, tp, kept)
         activation.stepped(name, kept)
-        journal.add(StepSucceeded, activation, (name, kept))
+        journal.add(StepSucceeded, activation, (name, kept, "run"))
         await self._scheduler.recorded()
 
     def _kept(self, name: str, tp: Any) -> Any:

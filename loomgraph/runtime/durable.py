@@ -8,6 +8,7 @@ Nothing is written after it, for an entry is encoded once and what a failed writ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -17,7 +18,16 @@ from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
 from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import LogFormat
-from loomgraph.store.protocol import Batch, HeaderChanges, Lease, RunStatus, Store, StoredValue, prompt_append
+from loomgraph.store.protocol import (
+    Batch,
+    HeaderChanges,
+    Lease,
+    RunStatus,
+    Store,
+    StoredEvent,
+    StoredValue,
+    prompt_append,
+)
 
 __all__ = ["Durability", "DurableJournal"]
 
@@ -50,8 +60,12 @@ class DurableJournal(Journal):
         self._writing = False
         self._rested: anyio.Event | None = None
         self._append_now = prompt_append(store)
-        # encoded for a write that was put off; an entry is encoded once
-        self._unsent: Batch | None = None
+        # of the next write: its events so far, and what it changes of the header
+        self._unsent: list[StoredEvent] = []
+        self._encoded = 0
+        self.changes: HeaderChanges | None = None
+        # told of events when they are encoded, in order
+        self.listener: Callable[[list[StoredEvent]], None] | None = None
 
     @property
     def visible(self) -> int:
@@ -86,8 +100,10 @@ class DurableJournal(Journal):
         except BaseException as error:
             self._break(error)
             raise
-        if not sent:
-            self._unsent = batch
+        if not sent:  # it goes with the next write
+            self._unsent[:0] = batch.events
+            self.log.rows.update((value.digest, value.data) for value in batch.values)
+            self.changes = batch.changes
             return False
         self.wrote(end, batch)
         return True
@@ -129,27 +145,33 @@ class DurableJournal(Journal):
             self._rested = anyio.Event()
         await self._rested.wait()
 
+    def encode(self) -> None:
+        """Encode what was recorded so far, for the next write; an entry is encoded once."""
+        entries, write, end = self.entries, self.log.write, len(self.entries)
+        fresh = [write(seq, entries[seq]) for seq in range(self._encoded, end)]
+        self._encoded = end
+        self._unsent.extend(fresh)
+        if self.listener is not None and fresh:
+            self.listener(fresh)
+
     def batch(self, status: RunStatus | None = None) -> tuple[int, Batch]:
         """What is to be written now: up to which entry, and the batch."""
-        unsent, self._unsent = self._unsent, None
-        first = self._written + (0 if unsent is None else len(unsent.events))
-        end = len(self.entries)
-        write = self.log.write
-        events = [write(seq, self.entries[seq]) for seq in range(first, end)]
+        self.encode()
+        events, self._unsent = self._unsent, []
         values: list[StoredValue] = []
         if self.log.rows:
             values = [StoredValue(digest, data) for digest, data in self.log.rows.items()]
             self.log.rows = {}
-        if unsent is not None:
-            events, values = [*unsent.events, *events], [*unsent.values, *values]
-        changes = None if status is None else HeaderChanges(time=self._now(), status=status)
-        return end, Batch(events, values, (), changes)
+        changes, self.changes = self.changes, None
+        if status is not None:
+            changes = replace(changes or HeaderChanges(time=0.0), time=self._now(), status=status)
+        return self._encoded, Batch(events, values, (), changes)
 
     def restore(self, entries: list[Entry], values: Mapping[bytes, bytes]) -> None:
         """Begin with what the store has already."""
         self.values = values
         self.entries.extend(entries)
-        self._written = len(self.entries)
+        self._written = self._encoded = len(self.entries)
 
     def wrote(self, end: int, batch: Batch) -> None:
         """The entries before `end` are durable."""

@@ -9,28 +9,43 @@ would be wrong.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from loomgraph import events
 from loomgraph.compile.blueprint import blueprint_of
 from loomgraph.compile.compiled import CompiledGraph
-from loomgraph.engine.activation import Activation
+from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.facts import FIELDS, Entry, key_of
 from loomgraph.engine.fold import Past
 from loomgraph.errors import CodecError, Failure, StoreKeyError, StoreVersionError
+from loomgraph.graph.definition import NodeDef
 from loomgraph.graph.signature import EMPTY
 from loomgraph.graph.state import StateSpec
 from loomgraph.store.codec import Codec, Rows
 from loomgraph.store.protocol import SEALED, RunHeader, StoredEvent
 
-__all__ = ["KINDS", "LogFormat", "Prepared", "check_version", "read_event"]
+__all__ = [
+    "KINDS",
+    "NAMED",
+    "LogFormat",
+    "Prepared",
+    "bound_by_name",
+    "check_version",
+    "input_type",
+    "output_type",
+    "read_event",
+]
+
+NAMED = "$named"
+"""Marks an input that is bound by parameter name, in an event that refers to its input."""
 
 KINDS: Mapping[str, Any] = {
     "R": events.RunStarted,
     "R>": events.RunResumed,
+    "R<": events.RunRedriven,
     "R+": events.RunSucceeded,
     "R-": events.RunFailed,
     "R0": events.RunCancelled,
@@ -65,6 +80,8 @@ _WAITING = frozenset({events.QuestionAsked, events.QuestionAnswered, events.Sign
 _shapes: weakref.WeakKeyDictionary[CompiledGraph, tuple[Any, Rows]] = weakref.WeakKeyDictionary()
 _NOTHING: list[Any] = []
 _FIRST = (1, None)
+_ORIGINS: Mapping[events.Origin, int | None] = {"run": None, "reused": 1, "edited": 2}
+_SAID: Mapping[int | None, events.Origin] = {code: origin for origin, code in _ORIGINS.items()}
 _UNPREPARED: tuple[Any, list[Any]] = (None, _NOTHING)
 
 Prepared = tuple[Any, list[list[Any]]]
@@ -81,13 +98,17 @@ class LogFormat:
         self._prepared: dict[Activation, Prepared] = {}
         self._steps: dict[tuple[Activation, str], Any] = {}
         self._scopes: dict[str, tuple[Any, Any]] = {}
+        # the rows written in this process, where somebody has to read them again
+        self.kept: Rows | None = None
+        # what a RunRedriven says was edited: inputs and outputs as (activation key, reference)
+        self.edits: tuple[list[list[Any]] | None, list[list[Any]] | None] = (None, None)
 
     # ------------------------------------------------------------------ writing
 
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         """Encode what an activation is about to report. Raises CodecError or ValueTooLargeError: then it fails."""
         definition = activation.scope.plan.definition
-        tp = definition.nodes[activation.node].signature.output
+        tp = output_type(definition.nodes[activation.node], activation.index)
         if not updates and self.codec.is_plain(tp, value):
             self._prepared[activation] = (value, _NOTHING)
             return
@@ -107,6 +128,10 @@ class LogFormat:
         given = self._dump(_open(definition.input), value, f"the input of '{path}'")
         self._scopes[path] = (given, self._shape(compiled))
 
+    def edited(self, tp: Any, value: Any, where: str) -> Any:
+        """A value that somebody puts into a log, as the log refers to it; its rows are in `rows`. Raises CodecError."""
+        return self._dump(tp, value, where)
+
     def prepared_input(self, path: str) -> Any:
         """The input that was prepared for a scope, as the log refers to it."""
         return self._scopes[path][0]
@@ -124,10 +149,15 @@ class LogFormat:
     def _dump(self, tp: Any, value: Any, where: str) -> Any:
         ref, rows = self.codec.dump(tp, value, where)
         if rows:
-            self.rows.update(rows)
-            # whatever names them from now on is written with them or after them
-            self.codec.known.update(rows)
+            self._add(rows)
         return ref
+
+    def _add(self, rows: Rows) -> None:
+        self.rows.update(rows)
+        # whatever names them from now on is written with them or after them
+        self.codec.known.update(rows)
+        if self.kept is not None:
+            self.kept.update(rows)
 
     def write(self, seq: int, entry: Entry) -> StoredEvent:
         """An entry as the store keeps it; the values it needs are added to `rows`."""
@@ -142,22 +172,25 @@ class LogFormat:
             # said here, because nobody knows the graphs that ctx.run has begun until node code asks for them again
             return [_default(values[0], 1), _once(subject) or None]
         if kind is events.NodeSucceeded or kind is events.NodeHeld:
-            attempt, _, taken, _, cached = values
+            attempt, _, taken, _, cached, *more = values
             output, updates = self._prepared.pop(subject, _UNPREPARED)
-            return [output, self._taken(subject, taken), updates or None, _default(attempt, 1), cached or None]
+            origin = _ORIGINS[more[0]] if more else None
+            ways = self._taken(subject, taken)
+            return [output, ways, updates or None, _default(attempt, 1), cached or None, origin]
         if kind is events.StepSucceeded:
-            return [values[0], self._steps.pop((subject, values[0]), None)]
+            return [values[0], self._steps.pop((subject, values[0]), None), _ORIGINS[values[2]]]
         if kind is events.NodeFailed:
-            return [_failure(values[1]), list(values[2]) or None, _default(values[0], 1)]
+            return [_failure(values[1]), list(values[2]) or None, _default(values[0], 1), _ORIGINS[values[3]]]
         if kind is events.AttemptFailed:
             return [_failure(values[1]), values[2], values[0]]
-        if kind is events.RunStarted:
-            graph, fingerprint, given, taken, state = values
+        if kind is events.RunStarted or kind is events.RunRedriven:
+            graph, fingerprint, given, taken, state, *_ = values
             shape = self._shape(self.compiled)
             given_ref = self._dump(_open(self.compiled.definition.input), given, "the run's input")
             model = self.compiled.definition.state
             first = None if model is None or state is None else self._dump(model.model, state, "the run's first state")
-            return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape, first]
+            edits = self.edits if kind is events.RunRedriven else (None, None)
+            return [events.VERSION, graph, fingerprint, given_ref, list(taken), shape, first, *edits]
         if kind is events.ScopeStarted:
             given, shape = self._scopes.pop(subject.path, (None, None))
             return [values[0], values[1], list(values[2]), given, shape]
@@ -175,8 +208,7 @@ class LogFormat:
         if found is None:
             found = _shapes[compiled] = Codec().dump(Any, blueprint_of(compiled.definition), "the graph")
         ref, rows = found
-        self.rows.update({digest: data for digest, data in rows.items() if digest not in self.codec.known})
-        self.codec.known.update(rows)
+        self._add({digest: data for digest, data in rows.items() if digest not in self.codec.known})
         return ref
 
     def _waiting(self, kind: Any, subject: Any, values: tuple[Any, ...]) -> list[Any]:
@@ -211,8 +243,22 @@ class LogFormat:
 
     def value(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
         """The output that an event refers to."""
+        tp = output_type(activation.scope.plan.definition.nodes[activation.node], activation.index)
+        return self.codec.load(_open(tp), ref, stored, f"node '{activation.path}'")
+
+    def given(self, activation: Activation, ref: Any, stored: Mapping[bytes, bytes]) -> Any:
+        """The input that an event itself refers to: a value, or one for each parameter that a join binds."""
         node = activation.scope.plan.definition.nodes[activation.node]
-        return self.codec.load(_open(node.signature.output), ref, stored, f"node '{activation.path}'")
+        where = f"the input of node '{activation.path}'"
+        bound = bound_by_name(ref)
+        if bound is not None:
+            types = {param.name: param.type for param in node.signature.params}
+            return Named({name: self.codec.load(_open(types[name]), part, stored, where) for name, part in bound})
+        return self.codec.load(_open(input_type(node, activation.index)), ref, stored, where)
+
+    def keep_step(self, activation: Activation, name: str, ref: Any) -> None:
+        """A durable step is taken over as the log has it."""
+        self._steps[activation, name] = ref
 
     def updates(self, activation: Activation, refs: list[list[Any]], stored: Mapping[bytes, bytes]) -> Any:
         """The state updates that an event refers to."""
@@ -245,33 +291,11 @@ def read_event(stored: StoredEvent) -> Past:
         return kind, stored.key, _FIRST
     body: list[Any] = from_json(stored.body) if stored.body else []
     get = _Body(body)
-    values: tuple[Any, ...]
-    if kind is events.NodeStarted:
-        values = (get(0, 1), None)
-    elif kind is events.NodeSucceeded or kind is events.NodeHeld:
-        values = (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)))
-    elif kind is events.NodeFailed:
-        values = (get(2, 1), Failure(*get(0)), tuple(get(1, [])))
-    elif kind is events.AttemptFailed:
-        values = (get(2), Failure(*get(0)), get(1))
-    elif kind is events.ScopeStarted:
-        values = (get(0), get(1), tuple(get(2, [])), get(3), get(4))
-    elif kind is events.RunFailed:
-        values = (get(0), get(1), _failures(get(2, [])))
-    elif kind is events.ScopeEnded:
-        values = (get(0), _failures(get(1, [])))
-    elif kind is events.LoopEnded:
-        values = (get(0), tuple(get(1, [])), Failure(*get(2)) if get(2) else None)
-    elif kind in (events.MapCompleted, events.JoinDecided, events.IterationStarted):
-        values = (tuple(get(0, [])),)
-    elif kind is events.NodeSkipped:
-        values = ()
-    elif kind is events.RunSuspended:
-        values = (get(0, 0), get(1, 0), _pairs(get(2, [])))
-    else:
-        width = len(FIELDS.get(kind, ()))
-        values = tuple(get(i) for i in range(max(width, len(body))))
-    return kind, stored.key, values
+    found = _READ.get(kind)
+    if found is not None:
+        return kind, stored.key, found(get)
+    width = len(FIELDS.get(kind, ()))
+    return kind, stored.key, tuple(get(i) for i in range(max(width, len(body))))
 
 
 class _Body:
@@ -283,6 +307,65 @@ class _Body:
     def __call__(self, position: int, default: Any = None) -> Any:
         value = self._body[position] if position < len(self._body) else None
         return default if value is None else value
+
+
+def _read_failure(written: list[Any] | None) -> Failure | None:
+    return None if not written else Failure(*written)
+
+
+def _read_start(get: _Body) -> tuple[Any, ...]:
+    return (*(get(i) for i in range(7)), get(7, []), get(8, []))
+
+
+def _read_list(get: _Body) -> tuple[Any, ...]:
+    return (tuple(get(0, [])),)
+
+
+_READ: Mapping[Any, Callable[[_Body], tuple[Any, ...]]] = {
+    events.RunStarted: _read_start,
+    events.RunRedriven: _read_start,
+    events.RunFailed: lambda get: (get(0), get(1), _failures(get(2, []))),
+    events.RunSuspended: lambda get: (get(0, 0), get(1, 0), _pairs(get(2, []))),
+    events.NodeStarted: lambda get: (get(0, 1), get(2)),
+    events.NodeSucceeded: lambda get: (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4)), _SAID[get(5)]),
+    events.NodeHeld: lambda get: (get(3, 1), get(0), _tuple(get(1)), get(2, []), bool(get(4))),
+    events.NodeFailed: lambda get: (get(2, 1), Failure(*get(0)), tuple(get(1, [])), _SAID[get(3)]),
+    events.AttemptFailed: lambda get: (get(2), Failure(*get(0)), get(1)),
+    events.NodeSkipped: lambda get: (),
+    events.StepSucceeded: lambda get: (get(0), get(1), _SAID[get(2)]),
+    events.ScopeStarted: lambda get: (get(0), get(1), tuple(get(2, [])), get(3), get(4)),
+    events.ScopeEnded: lambda get: (get(0), _failures(get(1, []))),
+    events.LoopEnded: lambda get: (get(0), tuple(get(1, [])), _read_failure(get(2))),
+    events.MapCompleted: _read_list,
+    events.JoinDecided: _read_list,
+    events.IterationStarted: _read_list,
+}
+
+
+def bound_by_name(ref: Any) -> list[tuple[str, Any]] | None:
+    """The references of an input that is bound by parameter name, where an event refers to its input; else None."""
+    if not isinstance(ref, dict):
+        return None
+    found: list[tuple[str, Any]] | None = cast("dict[str, Any]", ref).get(NAMED)
+    return found
+
+
+def input_type(node: NodeDef, index: int | None) -> Any:
+    """What an activation of the node takes; a map as a whole takes the list."""
+    primary = node.signature.primary
+    return _listed(node, index, Any if primary is None else primary.type)
+
+
+def output_type(node: NodeDef, index: int | None) -> Any:
+    """What an activation of the node gives; a map as a whole gives the list."""
+    return _listed(node, index, node.signature.output)
+
+
+def _listed(node: NodeDef, index: int | None, tp: Any) -> Any:
+    if node.map is None or index is not None:
+        return tp
+    listed: Any = list
+    return listed[_open(tp)]
 
 
 def _once(activation: Activation) -> bool:

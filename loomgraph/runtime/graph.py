@@ -242,6 +242,44 @@ class Graph(Generic[InT, OutT]):
 
         return answered_in(self._compiled, question.node)
 
+    async def fork(
+        self,
+        source: str,
+        /,
+        *,
+        store: Store | str,
+        at: int | str | None = None,
+        run_id: str | None = None,
+        inputs: Mapping[Any, Any] | None = None,
+        outputs: Mapping[Any, Any] | None = None,
+        graph: Graph[Any, Any] | None = None,
+    ) -> str:
+        """Record a new run that begins as run `source` did, and return its id; `resume` goes on with it.
+
+        Runs nothing. `run_id` is the new id, made if left out. `at` is where to leave the other run: just after an
+        event (by number), or just after an activation was settled (by key); None is the end of its log. `inputs` and
+        `outputs` change what activations were given or gave, by key (START is the run's own input; a join by name
+        takes a mapping), and `graph` is another graph to go on with. The other run may have ended, wait, or go on at
+        this moment; it stays as it is.
+
+        Without edits the new log is the first part of the other's. If just its last event is edited, that event is.
+        Any other edit, or a graph with other code in what has run, drives the new run once more from its start: an
+        old answer, and every durable step, is taken over where the activation's node, input and visible state are
+        the same, and all else runs anew, an effect="once" node only with `in_doubt="rerun"`. The new log then has the
+        other's first part as its history, a RunRedriven, and what became of each activation: `origin` of
+        NodeSucceeded says "run", "reused" or "edited".
+
+        Raises UnknownRunError, UnknownEventError for a place or key that the log does not have, EditRefusedError for
+        what cannot be edited or is of another type, InputRefusedError, RunExistsError for a `run_id` that is taken.
+        """
+        from loomgraph.runtime.forking import fork
+        from loomgraph.store.opening import opened
+
+        target = self._compiled if graph is None else graph._compiled
+        async with opened(store) as kept:
+            assert kept is not None
+            return await fork(kept, target, source, run_id, at, inputs, outputs)
+
     # ------------------------------------------------------------------ reading
 
     async def replay(self, run_id: str, *, store: Store | str) -> RunResult[OutT]:

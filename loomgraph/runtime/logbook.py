@@ -13,24 +13,29 @@ from typing import Any
 
 from loomgraph.compile.blueprint import is_blueprint
 from loomgraph.engine.facts import Entry, Shadow, event_of
+from loomgraph.engine.later import Later
 from loomgraph.errors import LogMismatchError
 from loomgraph.events import (
     Event,
     NodeHeld,
+    NodeStarted,
     NodeSucceeded,
+    RunRedriven,
     RunStarted,
     ScopeEnded,
     ScopeStarted,
     StepSucceeded,
     node_path,
 )
-from loomgraph.runtime.format import check_version, read_event
+from loomgraph.runtime.format import bound_by_name, check_version, read_event
 from loomgraph.runtime.result import ActivationRecord, fold
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
-__all__ = ["Log", "read_log"]
+__all__ = ["Log", "PlainReader", "read_log"]
+
+_OURS = frozenset({"$unset", "$order"})
 
 
 @dataclass(frozen=True)
@@ -61,45 +66,89 @@ async def read_log(store: Store, run_id: str) -> Log:
     events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")
-    values = await store.values(await store.digests(run_id))
-    reader = _Reader(values, events[0])
+    reader = PlainReader(Codec(), await store.values(await store.digests(run_id)))
     return Log(header, tuple(reader.entry(stored) for stored in events))
 
 
-class _Reader:
-    """Entries of a log with plain values. The edges a node took are known where its graph's shape is."""
+class PlainReader:
+    """Entries of a log with plain values, told in order. The edges a node took are known where its graph's shape is."""
 
-    def __init__(self, values: Mapping[bytes, bytes], first: StoredEvent) -> None:
+    def __init__(self, codec: Codec, values: Mapping[bytes, bytes]) -> None:
+        self._codec = codec
         self._values = values
-        self._codec = Codec()
-        shape = self._load(read_event(first)[2][5], "the graph")
-        names = [node[0] for node in shape["nodes"]] if is_blueprint(shape) else []
-        self._ways: dict[str, tuple[int, ...]] = {}
-        for index, (source, _, kind, *_) in enumerate(shape["edges"]):
-            if kind == "normal" and source != -1:
-                name = names[source] if names else source
-                self._ways[name] = (*self._ways.get(name, ()), index)
+        self._shape: Any = None
+        self._ways: dict[str, tuple[int, ...]] | None = None
 
-    def entry(self, stored: StoredEvent) -> Entry:
+    def entry(self, stored: StoredEvent, start: tuple[Any, ...] | None = None) -> Entry:
+        """One event; `start` are the fields of a RunStarted or RunRedriven where they are known as more than data."""
         kind, key, values = read_event(stored)
         subject = None if key == "" else Shadow.of_scope(key) if kind in (ScopeStarted, ScopeEnded) else Shadow(key)
-        if kind is RunStarted:
-            _, graph, fingerprint, given, taken, _, state = (*values, None, None)[:7]
-            first = self._load(given, "the run's input"), tuple(taken or ()), self._load(state, "the run's first state")
-            values = (graph, fingerprint, *first)
+        if kind is RunStarted or kind is RunRedriven:
+            values = self._started(kind, values, start)
         elif kind is NodeSucceeded or kind is NodeHeld:
             attempt, output, taken, updates, *rest = values
-            written = tuple((name, self._load(ref, key)) for name, ref, *_ in updates)
-            values = (attempt, self._load(output, key), self._all(key) if taken is None else taken, written, *rest)
+            written = tuple((name, self.load(ref, key)) for name, ref, *_ in updates)
+            values = (attempt, self.later(output, key), self._all(key) if taken is None else taken, written, *rest)
+        elif kind is NodeStarted:
+            values = (values[0], self.load(values[1], key))
         elif kind is ScopeStarted:
-            values = (*values[:3], self._load(values[3], key))
+            values = (*values[:3], self.load(values[3], key))
         elif kind is StepSucceeded:
-            values = (values[0], self._load(values[1], key))
+            values = (values[0], self.later(values[1], key), values[2])
         return stored.time, kind, subject, plain_fields(self._codec, kind, values, self._values)
+
+    def load(self, ref: Any, where: str) -> Any:
+        """What an event refers to, as plain JSON data."""
+        return _readable(self._codec.load(Any, ref, self._values, where))
+
+    def later(self, ref: Any, where: str) -> Later:
+        """The same, read when somebody asks for it."""
+        return Later(self._load, where, ref)
+
+    def _load(self, where: str, ref: Any) -> Any:
+        return self.load(ref, where)
+
+    def _started(self, kind: Any, values: tuple[Any, ...], start: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        _, graph, fingerprint, given, taken, shape, state, inputs, outputs = values
+        self._shape, self._ways = shape, None
+        if start is None:
+            first = self.load(given, "the run's input"), tuple(taken or ()), self.load(state, "the run's first state")
+            start = (graph, fingerprint, *first)
+        if kind is RunStarted:
+            return start
+        edited = ({key: self._edit(ref, key) for key, ref in refs} for refs in (inputs, outputs))
+        return (*start, *edited)
+
+    def _edit(self, ref: Any, key: str) -> Any:
+        bound = bound_by_name(ref)
+        return self.load(ref, key) if bound is None else {name: self.load(part, key) for name, part in bound}
 
     def _all(self, key: str) -> tuple[int, ...]:
         """The edges of a node that takes all of them, for which the log names none; an item of a map has none."""
-        return () if "/" in key or key.endswith("]") else self._ways.get(node_path(key)[0], ())
+        if "/" in key or key.endswith("]"):
+            return ()
+        if self._ways is None:
+            self._ways = _ways(self._codec.load(Any, self._shape, self._values, "the graph"))
+        return self._ways.get(node_path(key)[0], ())
 
-    def _load(self, ref: Any, where: str) -> Any:
-        return self._codec.load(Any, ref, self._values, where)
+
+def _ways(shape: Any) -> dict[str, tuple[int, ...]]:
+    """The normal edges out of each node of a graph, by its name."""
+    names = [node[0] for node in shape["nodes"]] if is_blueprint(shape) else []
+    found: dict[str, tuple[int, ...]] = {}
+    for index, (source, _, kind, *_) in enumerate(shape["edges"]):
+        if kind == "normal" and source != -1:
+            name = names[source] if names else source
+            found[name] = (*found.get(name, ()), index)
+    return found
+
+
+def _readable(data: Any) -> Any:
+    """Stored data without what the codec adds for itself: which fields of a model nobody had set, and the like."""
+    if isinstance(data, dict):
+        fields: dict[str, Any] = data  # pyright: ignore[reportUnknownVariableType]
+        return {name: _readable(item) for name, item in fields.items() if name not in _OURS}
+    if isinstance(data, list):
+        items: list[Any] = data  # pyright: ignore[reportUnknownVariableType]
+        return [_readable(item) for item in items]
+    return data

@@ -17,10 +17,11 @@ from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
 from loomgraph.engine.fold import Fold, Past
 from loomgraph.engine.later import Later
-from loomgraph.engine.machine import Machine
+from loomgraph.engine.machine import Edits, Machine
+from loomgraph.engine.reuse import Reuse
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
-from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError
+from loomgraph.errors import DefinitionError, GraphChangedError, InputRefusedError, LogMismatchError, names
 from loomgraph.events import (
     AttemptFailed,
     NodeFailed,
@@ -28,22 +29,26 @@ from loomgraph.events import (
     NodeStarted,
     NodeSucceeded,
     QuestionAsked,
-    RunStarted,
     RunSucceeded,
     RunSuspended,
     SignalAwaited,
     node_path,
 )
 from loomgraph.runtime.durable import DurableJournal
-from loomgraph.runtime.format import KINDS, LogFormat, check_version
+from loomgraph.runtime.format import KINDS, LogFormat, check_version, output_type
+from loomgraph.runtime.logbook import PlainReader
+from loomgraph.runtime.redrive import Answers, Redrive, passes
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
-__all__ = ["Folded", "OnChange", "Recorded", "initial_fields", "load", "rests"]
+__all__ = ["Folded", "OnChange", "Recorded", "changes", "initial_fields", "load", "read", "rests"]
 
-OnChange: TypeAlias = Literal["strict", "compatible"]
-"""strict: a node that the log has started must not have changed. compatible: its code may have, its types not."""
+OnChange: TypeAlias = Literal["strict", "compatible", "rerun"]
+"""strict: a node that the log has started must not have changed. compatible: its code may have, its types not.
+rerun: a graph that changed drives the run once more from its start, and takes over the answers that still fit."""
+
+_ON_CHANGE: tuple[OnChange, ...] = ("strict", "compatible", "rerun")
 
 # after one of these nobody asks whether an attempt had its effect: it ended, or had ended before it
 _ENDS = frozenset({NodeSucceeded, NodeFailed, AttemptFailed, NodeHeld, QuestionAsked, SignalAwaited})
@@ -86,29 +91,50 @@ class Recorded:
     events: list[StoredEvent]
     values: Mapping[bytes, bytes]
     on_change: OnChange = "strict"
+    rerun: bool = False
     doubtful: list[str] = field(default_factory=list[str])
 
     @property
+    def first(self) -> int:
+        """Where the last pass through the graph begins; what stands before it is history."""
+        return passes(self.events)[-1]
+
+    @property
     def start(self) -> Past:
-        """RunStarted: (version, graph, fingerprint, input, taken, shape, state), still as references."""
-        return self.log.past(self.events[0])
+        """RunStarted or RunRedriven: (version, graph, fingerprint, input, taken, shape, state, inputs, outputs).
+
+        Values are still references.
+        """
+        return self.log.past(self.events[self.first])
+
+    def beginning(self) -> tuple[Any, Any]:
+        """What the last pass was given: the run's input and, if that was given too, its first state."""
+        given, state = self.start[2][3], self.start[2][6]
+        definition = self.log.compiled.definition
+        value = self.log.codec.load(definition.input, given, self.values, "the run's input")
+        if definition.state is None or state is None:
+            return value, None
+        return value, self.log.codec.load(definition.state.model, state, self.values, "the run's first state")
 
     def folded(self, machine: Machine, stop: int | None = None) -> Folded:
-        """The log up to event `stop` (excluded), told to a fresh machine. Calls no node, and no condition."""
+        """The log up to event `stop` (excluded), told to a fresh machine. Calls no node, and no condition.
+
+        Where the run was driven once more, only its last pass is told; the entries before it are plain data.
+        """
         compiled, log = self.log.compiled, self.log
-        body = (*self.start[2], None, None)[:7]
-        value = log.codec.load(compiled.definition.input, body[3], self.values, "the run's input")
-        model = compiled.definition.state
-        state = None
-        if model is not None and body[6] is not None:
-            state = log.codec.load(model.model, body[6], self.values, "the run's first state")
-        fold = Fold(machine, initial_fields, self._decoded, self._plain)
-        told = [(stored.time, log.past(stored)) for stored in self.events[1:stop]]
+        events = self.events[:stop]
+        begin = passes(events)[-1]
+        reader = PlainReader(log.codec, self.values)
+        entries: list[Entry] = [reader.entry(stored) for stored in events[:begin]]
+        first = Recorded(self.header, log, events, self.values)
+        value, state = first.beginning()
+        _, name, fingerprint, _, taken, _, _, inputs, outputs = first.start[2]
+        machine.edits = Edits(dict(inputs), dict(outputs), self.given)
+        fold = Fold(machine, self)
+        told = [(stored.time, log.past(stored)) for stored in events[begin + 1 :]]
         fold.foresee(past for _, past in told)
-        taken = tuple(body[4] or ())
-        root = fold.open(compiled.plan, value, taken, initial_fields(compiled.plan, state))
-        first = (compiled.definition.name, body[2], value, taken, state)
-        entries: list[Entry] = [(self.events[0].time, RunStarted, None, first)]
+        root = fold.open(compiled.plan, value, tuple(taken or ()), initial_fields(compiled.plan, state))
+        entries.append(reader.entry(events[begin], (name, fingerprint, value, tuple(taken or ()), state)))
         for time, past in told:
             if past[0] is RunSucceeded:
                 entries.append((time, RunSucceeded, None, (root.output,)))
@@ -122,14 +148,57 @@ class Recorded:
         fold.finish()
         return Folded(root, entries, fold)
 
-    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal) -> Folded:
+    def told(self) -> list[Entry]:
+        """Every event as an entry with plain data: what another pass has as its history."""
+        reader = PlainReader(self.log.codec, self.values)
+        return [reader.entry(stored) for stored in self.events]
+
+    def replay(self, machine: Machine, scheduler: Scheduler, journal: DurableJournal, answers: Answers) -> Folded:
         """Fold the log into a fresh machine; the journal then has it too, and the scheduler what ctx.run had begun."""
         folded = self.folded(machine)
         journal.restore(folded.entries, self.values)
         self.doubtful = self._doubtful(folded.fold)
         scheduler.dormant.update(folded.fold.named)
         scheduler.revive = self._reviver(machine, scheduler)
+        if self.first:
+            redrive = self.redrive(scheduler, journal, self.events[: self.first], answers)
+            redrive.tell(self.events[self.first :])
         return folded
+
+    def redrive(
+        self, scheduler: Scheduler, journal: DurableJournal, history: list[StoredEvent], answers: Answers
+    ) -> Redrive:
+        """Have the scheduler ask earlier passes before it starts anything."""
+        redrive = Redrive(self.header.run_id, scheduler.machine, journal, history, answers)
+        scheduler.reuse = Reuse(scheduler, redrive.find)
+        return redrive
+
+    def begin(self, plan: Plan) -> dict[str, Any]:
+        """See `fold.Values`."""
+        return initial_fields(plan, None)
+
+    def given(self, activation: Activation, ref: Any) -> Any:
+        """See `fold.Values`."""
+        return self.log.given(activation, ref, self.values)
+
+    def decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
+        """See `fold.Values`."""
+        given = self.log.updates(activation, updates, self.values) if updates else ()
+        node = activation.scope.plan.definition.nodes[activation.node]
+        if self.log.codec.is_plain(output_type(node, activation.index), output):
+            return output, given
+        return Later(self._output, activation, output), given
+
+    def _output(self, activation: Activation, ref: Any) -> Any:
+        return self.log.value(activation, ref, self.values)
+
+    def plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
+        """See `fold.Values`."""
+        reader = PlainReader(self.log.codec, self.values)
+        return reader.later(output, key), tuple((name, reader.load(ref, key)) for name, ref, *_ in updates)
+
+    def inside(self, past: Past) -> None:
+        """See `fold.Values`: only node code knows the types in there."""
 
     def _doubtful(self, fold: Fold) -> list[str]:
         live = [a for a in fold.started if not a.dead and not a.scope.ended]
@@ -137,7 +206,7 @@ class Recorded:
         # the graphs that these attempts had begun with ctx.run go on with them
         paths = {a.scope.child_path(a)[0] for a in live}
         inside: set[str] = set()
-        for stored in self.events:
+        for stored in self.events[self.first :]:
             kind = KINDS.get(stored.kind)
             if kind is RunSuspended:
                 inside.clear()
@@ -149,28 +218,12 @@ class Recorded:
                 inside.discard(stored.key)
         return sorted(found | inside)
 
-    def _decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
-        given = self.log.updates(activation, updates, self.values) if updates else ()
-        if self.log.codec.is_plain(activation.scope.plan.definition.nodes[activation.node].signature.output, output):
-            return output, given
-        return Later(self._output, activation, output), given
-
-    def _output(self, activation: Activation, ref: Any) -> Any:
-        return self.log.value(activation, ref, self.values)
-
-    def _plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
-        given = tuple((name, self._plain_value(key, ref)) for name, ref, *_ in updates)
-        return Later(self._plain_value, key, output), given
-
-    def _plain_value(self, key: str, ref: Any) -> Any:
-        return self.log.codec.load(Any, ref, self.values, f"'{key}'")
-
     def _reviver(self, machine: Machine, scheduler: Scheduler) -> Any:
         def revive(
             activation: Activation, key: str, graph: CompiledGraph, value: Any, past: list[Past]
         ) -> Scope | None:
             self._check_scope(past, graph)
-            fold = Fold(machine, initial_fields, self._decoded, self._plain, within=past[0][1])
+            fold = Fold(machine, self, within=past[0][1])
             fold.foresee(past)
             scope = fold.open_named(activation, key, graph.plan, value, past[0])
             for event in past[1:]:
@@ -195,7 +248,7 @@ class Recorded:
                 was = self.log.codec.load(Any, shape, self.values, f"the graph of '{path}'")
                 ran = {node_path(key) for kind, key, _ in past if kind is NodeStarted}
                 now = blueprint_of(graph.definition)
-                found.extend(differences(was, now, ran, code=self.on_change == "strict", at=at))
+                found.extend(differences(was, now, ran, code=self.on_change != "compatible", at=at))
             if given != self.log.prepared_input(path):
                 found.append(f"node '{'/'.join(at[:-1])}' gives the graph it runs as '{at[-1][1:]}' another input")
         if found:
@@ -213,49 +266,72 @@ def rests(entries: Sequence[Entry]) -> bool:
     return entries[-1][1] is RunSuspended and not failed
 
 
-async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:
-    """A run's log for this graph. Raises UnknownRunError, GraphChangedError, StoreVersionError, ValueMissingError."""
-    if on_change not in ("strict", "compatible"):
-        raise DefinitionError(f"on_change={on_change!r} is unknown; use 'strict' or 'compatible'.")
+async def read(store: Store, run_id: str, compiled: CompiledGraph) -> Recorded:
+    """A run's log, whatever graph wrote it. Raises UnknownRunError, StoreVersionError, ValueMissingError."""
     header = await store.load(run_id)
     check_version(header)
     events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")
-    digests = await store.digests(run_id)
-    values = await store.values(digests)
+    values = await store.values(await store.digests(run_id))
     log = LogFormat(compiled, Codec())
     log.codec.known.update(values)
-    recorded = Recorded(header, log, events, values, on_change)
-    if header.fingerprint != compiled.fingerprint:
-        _compare(recorded, compiled, on_change)
+    return Recorded(header, log, events, values)
+
+
+async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:
+    """A run's log for this graph; with "rerun", it may have to be driven again. Raises what `read` raises.
+
+    Raises GraphChangedError if the graph does not fit, and on_change does not say that this is fine.
+    """
+    if on_change not in _ON_CHANGE:
+        raise DefinitionError(f"on_change={on_change!r} is unknown; use {names(_ON_CHANGE, 'or')}.")
+    recorded = await read(store, run_id, compiled)
+    recorded.on_change = on_change
+    found = changes(recorded, compiled, code=on_change != "compatible")
+    if found and on_change == "rerun":
+        recorded.rerun = True
+        found = _never(recorded, compiled)
+    if found:
+        raise GraphChangedError(run_id, found)
     return recorded
 
 
-def _compare(recorded: Recorded, compiled: CompiledGraph, on_change: OnChange) -> None:
-    """Raise GraphChangedError, naming every difference, unless what the log has done still stands."""
-    was = recorded.log.codec.load(Any, recorded.start[2][5], recorded.values, "the graph")
-    ran = {node_path(e.key) for e in recorded.events if KINDS.get(e.kind) is NodeStarted}
+def changes(recorded: Recorded, compiled: CompiledGraph, *, code: bool = True) -> list[str]:
+    """What keeps the graph from going on with the last pass of a log; see `differences`."""
+    _, _, (_, name, fingerprint, _, _, shape, *_) = recorded.start
+    if fingerprint == compiled.fingerprint:
+        return []
+    was = recorded.log.codec.load(Any, shape, recorded.values, "the graph")
+    ran = {node_path(e.key) for e in recorded.events[recorded.first :] if KINDS.get(e.kind) is NodeStarted}
     found: list[str] = []
-    if recorded.header.graph != compiled.definition.name:
-        found.append(f"the run is of graph '{recorded.header.graph}', this one is '{compiled.definition.name}'")
+    if name != compiled.definition.name:
+        found.append(f"the run is of graph '{name}', this one is '{compiled.definition.name}'")
     if is_blueprint(was):
-        now = blueprint_of(compiled.definition)
-        found.extend(differences(was, now, ran, code=on_change == "strict"))
+        found.extend(differences(was, blueprint_of(compiled.definition), ran, code=code))
     else:
-        found.extend(_first_differences(was, compiled, {path[0] for path in ran}, on_change))
-    if found:
-        raise GraphChangedError(recorded.header.run_id, found)
+        found.extend(_first_differences(was, compiled, {path[0] for path in ran}, code=code))
+    return found
 
 
-def _first_differences(was: Any, compiled: CompiledGraph, ran: set[str], on_change: OnChange) -> Iterator[str]:
+def _never(recorded: Recorded, compiled: CompiledGraph) -> list[str]:
+    """Why a run cannot be driven again with this graph."""
+    _, _, (version, name, _, _, _, shape, *_) = recorded.start
+    if name != compiled.definition.name:
+        return [f"the run is of graph '{name}', this one is '{compiled.definition.name}'; fork it instead"]
+    if not is_blueprint(recorded.log.codec.load(Any, shape, recorded.values, "the graph")):
+        return [f"its log is of version {version}, which does not keep enough of the graph that wrote it to go on"]
+    return []
+
+
+def _first_differences(was: Any, compiled: CompiledGraph, ran: set[str], *, code: bool) -> Iterator[str]:
     """The same for a log of version 1, which has the names and fingerprints of the outer nodes, and edges by name."""
     definition = compiled.definition
     marks = {name: mark[:16] for name, mark in compiled.fingerprints.items()}
     for name in sorted(ran):
         if name not in marks:
             yield f"node '{name}', which has run, is gone"
-        elif was["nodes"].get(name) != marks[name] and on_change == "strict":
+        elif was["nodes"].get(name) != marks[name] and code:
             yield f"node '{name}', which has run, has changed"
     edges = [[definition.name_of(e.source), definition.name_of(e.target), e.kind] for e in definition.edges]
     gone = [edge for edge in was["edges"] if edge not in edges]

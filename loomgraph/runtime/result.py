@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +24,9 @@ from loomgraph.events import (
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
+    Origin,
     QuestionAsked,
+    RunRedriven,
     SignalAwaited,
     node_path,
 )
@@ -76,6 +79,8 @@ class ActivationRecord:
 
     `handled` is a failure that an on_error edge took, `waiting` is for an answer or a signal. `input` is by parameter
     name where a join bound several.
+    `origin` says whether its code ran, or its answer was "reused" from before a fork or a change, or "edited"; such a
+    record has no attempts.
     """
 
     key: str
@@ -91,6 +96,7 @@ class ActivationRecord:
     started: float | None = None
     ended: float | None = None
     cached: bool = False
+    origin: Origin = "run"
     taken: tuple[int, ...] = ()
     failures: list[Failure] = field(default_factory=list[Failure])
     amounts: dict[str, int | float] = field(default_factory=dict[str, "int | float"])
@@ -109,6 +115,8 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
     records: dict[str, ActivationRecord] = {}
     waits = False
     for time, kind, subject, values in entries:
+        if kind is RunRedriven:
+            records.clear()  # what stands before it is the history of another pass
         if kind not in _FOLDED:
             waits = waits or kind is QuestionAsked or kind is SignalAwaited
             continue
@@ -131,14 +139,17 @@ def fold(entries: list[Entry]) -> tuple[ActivationRecord, ...]:
         if kind is NodeSucceeded or kind is NodeHeld:
             record.status, record.output = "succeeded", _read(values[1])
             record.taken, record.cached = values[2], values[4]
+            record.origin = values[5] if kind is NodeSucceeded else "run"
         elif kind is NodeFailed:
             record.status = "handled" if values[2] else "failed"
-            record.failure, record.taken = values[1], values[2]
+            record.failure, record.taken, record.origin = values[1], values[2], values[3]
             record.failures.append(values[1])
         elif kind is NodeSkipped:
             record.status = "skipped"
         else:
             record.status = "cancelled"
+        if record.origin != "run" and record.started is None:
+            record.input = _plain(getattr(subject, "input", None))
     for key in WaitingFold.of(entries).keys if waits else ():
         if key in records and records[key].status == "running":
             records[key].status = "waiting"
@@ -170,7 +181,13 @@ def _read(value: Any) -> Any:
 
 def finished(entries: list[Entry]) -> Mapping[str, Any]:
     """The outputs of the activations that succeeded, by key."""
-    return _Outputs({subject.key: values[1] for _, kind, subject, values in entries if kind is NodeSucceeded})
+    found: dict[str, Any] = {}
+    for _, kind, subject, values in entries:
+        if kind is RunRedriven:
+            found.clear()
+        elif kind is NodeSucceeded:
+            found[subject.key] = values[1]
+    return _Outputs(found)
 
 
 class _Outputs(Mapping[str, Any]):
@@ -252,8 +269,10 @@ class RunResult(Generic[OutT]):
 
     @cached_property
     def usage(self) -> Usage:
-        """What the run used, all its scopes together."""
-        ran = [record for record in self.activations if record.attempts]
+        """What the run used, all its scopes together; with what its log says was used before a fork or a change."""
+        starts = [0, *(at for at, entry in enumerate(self._entries) if entry[1] is RunRedriven), len(self._entries)]
+        passes = [fold(self._entries[a:b]) for a, b in itertools.pairwise(starts)]
+        ran = [record for records in passes for record in records if record.attempts]
         total: dict[str, int | float] = {}
         for record in ran:
             _add(total, record.amounts)

@@ -16,7 +16,7 @@ from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Journal
-from loomgraph.engine.machine import Machine
+from loomgraph.engine.machine import Edits, Machine
 from loomgraph.engine.routing import choose
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.scope import Scope
@@ -32,22 +32,33 @@ from loomgraph.errors import (
     RunError,
     StorelessPauseError,
 )
-from loomgraph.events import VERSION, Metered, RunCancelled, RunFailed, RunResumed, RunStarted, RunSucceeded
+from loomgraph.events import (
+    VERSION,
+    Metered,
+    RunCancelled,
+    RunFailed,
+    RunRedriven,
+    RunResumed,
+    RunStarted,
+    RunSucceeded,
+)
 from loomgraph.graph.budget import UNLIMITED, Budget
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.asking import POLL, Asking
 from loomgraph.runtime.context import RunContext, RunSettings, failure_error
 from loomgraph.runtime.durable import DurableJournal
+from loomgraph.runtime.edits import carried
 from loomgraph.runtime.format import LogFormat
 from loomgraph.runtime.keeper import Keeper
 from loomgraph.runtime.options import RunOptions
 from loomgraph.runtime.places import check_paths
 from loomgraph.runtime.recorded import OnChange, Recorded, initial_fields, load, rests
+from loomgraph.runtime.redrive import Answers
 from loomgraph.runtime.result import RunResult, RunStatus, finished
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import Message, RunHeader, Store
+from loomgraph.store.protocol import HeaderChanges, Message, RunHeader, Store
 
 __all__ = ["Run"]
 
@@ -226,7 +237,8 @@ class Run:
                 return self.result()  # nothing has come in, so nothing goes on
         if self.keeper is None:
             return await self._perform(start)
-        if self._recorded is not None and self._recorded.header.status == "succeeded":
+        recorded = self._recorded
+        if recorded is not None and recorded.header.status == "succeeded" and not recorded.rerun:
             root = start()
             if root.ended and not root.troubles:
                 self.status = "succeeded"
@@ -271,8 +283,10 @@ class Run:
                 with anyio.CancelScope(shield=True):
                     await journal.flush(self.status)
 
-    def _begin(self) -> Callable[[], Scope]:
-        """Record the start; returns what opens the run's scope."""
+    def _begin(
+        self, kind: Any = RunStarted, state: Any = None, inbox: Sequence[Message] = ()
+    ) -> Callable[[], Scope]:
+        """Record the start; returns what opens the run's scope, once."""
         definition = self.compiled.definition
         taken: tuple[int, ...] = ()
         refused: ActivationError | None = None
@@ -280,15 +294,18 @@ class Run:
             taken = choose(self.compiled.plan, -1, self.value)
         except ActivationError as error:
             refused = error
-        start = (definition.name, self.compiled.fingerprint, self.value, taken, self.options.state)
-        self.journal.add(RunStarted, None, start)
+        given = self.options.state if state is None else state
+        fields = self._fields if state is None else initial_fields(self.compiled.plan, state)
+        start: tuple[Any, ...] = (definition.name, self.compiled.fingerprint, self.value, taken, given)
+        self.journal.add(kind, None, start if kind is RunStarted else (*start, {}, {}))
 
         def open_scope() -> Scope:
             if refused is not None:
                 raise refused
             if self._asking is not None:
+                self._asking.take_in(inbox)
                 self._asking.begin()
-            return self.machine.open(self.compiled.plan, self.value, taken, self._fields)
+            return self.machine.open(self.compiled.plan, self.value, taken, fields)
 
         return open_scope
 
@@ -296,7 +313,9 @@ class Run:
         """Fold the log; returns what hands out the scope as the log left it."""
         journal, options = self.journal, self.options
         assert isinstance(journal, DurableJournal)
-        root, entries, fold = recorded.replay(self.machine, self.scheduler, journal)
+        if recorded.rerun:
+            return self._once_more(recorded, inbox)
+        root, entries, fold = recorded.replay(self.machine, self.scheduler, journal, self._answers())
         if recorded.doubtful and options.in_doubt == "fail":
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
@@ -327,6 +346,32 @@ class Run:
             return root
 
         return go_on
+
+    def _answers(self) -> Answers:
+        """What another pass needs to know of this run to take over answers of earlier ones."""
+
+        def take_over(kind: Any, subject: Any, values: tuple[Any, ...]) -> None:
+            self.asking().record(kind, subject, values)
+
+        return Answers(self.options.in_doubt == "rerun", take_over)
+
+    def _once_more(self, recorded: Recorded, inbox: Sequence[Message]) -> Callable[[], Scope]:
+        """Begin another pass, with this graph, and with all that was recorded as its history."""
+        journal, options = self.journal, self.options
+        assert isinstance(journal, DurableJournal)
+        self.value, state = recorded.beginning()
+        journal.log.edits = edits = carried(recorded.events).written()
+        self.machine.edits = Edits(dict(edits[0] or []), dict(edits[1] or []), recorded.given)
+        history = recorded.told()
+        journal.restore(history, recorded.values)
+        recorded.redrive(self.scheduler, journal, recorded.events, self._answers())
+        journal.changes = HeaderChanges(time=time.time(), fingerprint=self.compiled.fingerprint)
+        found = WaitingFold.of(history)
+        if found.waited or inbox or options.interrupts:
+            found.again()
+            self.asking().found = found
+            self.asking().passed.update(found.passed)
+        return self._begin(RunRedriven, state, inbox)
 
     async def _perform(self, start: Callable[[], Scope]) -> RunResult[Any]:
         try:

@@ -17,6 +17,7 @@ from loomgraph.events import (
     QuestionAnswered,
     QuestionAsked,
     QuestionWithdrawn,
+    RunRedriven,
     RunResumed,
     RunSuspended,
     SignalAwaited,
@@ -35,7 +36,7 @@ _REFS: Mapping[Any, tuple[int, ...]] = {
     SignalReceived: (2,),
 }
 _ENDED: frozenset[Any] = frozenset({NodeSucceeded, NodeFailed, NodeCancelled})
-_TOLD: frozenset[Any] = _ENDED | {*_REFS, QuestionWithdrawn, RunSuspended, RunResumed}
+_TOLD: frozenset[Any] = _ENDED | {*_REFS, QuestionWithdrawn, RunSuspended, RunResumed, RunRedriven}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,17 @@ class WaitingFold:
             self.passed.update(self.interrupts)
         elif kind is RunResumed:
             self.interrupts = ()
+        elif kind is RunRedriven:
+            self.again()
         elif kind in _ENDED:
             self.leave(key)
+
+    def again(self) -> None:
+        """Another pass begins: nobody waits. What was delivered stays delivered, where the run stopped is passed."""
+        for id in list(self.questions):
+            self.close(id, "the run was driven once more")
+        self.asked, self.awaited, self.interrupts = {}, {}, ()
+        self._asks, self._waits = {}, {}
 
     def questions_of(self, key: str) -> list[str]:
         """The ids of an activation's open questions."""

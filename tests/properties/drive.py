@@ -12,7 +12,7 @@ from typing import Any
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.plan import Plan
 from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Named, Trouble, failure_of
-from loomgraph.engine.fold import Fold
+from loomgraph.engine.fold import Fold, Values
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
@@ -64,7 +64,7 @@ class Driven:
         """Go on where a log ends, which may be in the middle of what followed from one completion."""
         self.facts, self.causes = before.facts[:events], dict(before.causes)
         plan = self.compiled.plan
-        fold = Fold(self.machine, lambda inner, _: _initial(inner), lambda _, *said: said, lambda _, *said: said)
+        fold = Fold(self.machine, _Said())
         self.root = fold.open(plan, value, choose(plan, -1, value), _initial(plan))
         for kind, key, fields, _ in self.facts:
             fold.apply((kind, key, fields))
@@ -158,6 +158,25 @@ class Driven:
             self.causes[activation.key] = tuple(sorted(failure.key for failure in error.failures))
         taken = () if activation.owner is not None else choose_error(plan, activation.node, error)
         self.machine.failed(activation, troubles, taken)
+
+
+class _Said(Values):
+    """A log that has the values themselves."""
+
+    def begin(self, plan: Plan) -> dict[str, Any]:
+        return _initial(plan)
+
+    def decoded(self, activation: Activation, output: Any, updates: Any) -> tuple[Any, Any]:
+        return output, updates
+
+    def given(self, activation: Activation, ref: Any) -> Any:
+        return ref
+
+    def plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
+        return output, updates
+
+    def inside(self, past: Any) -> None:
+        return None
 
 
 def _initial(plan: Plan) -> dict[str, Any]:

@@ -332,3 +332,12 @@ async def asked(graph: Graph[Any, Any], store: Store) -> None:
     await graph.signal("asked", "paid", 17, store=store, id="2")
     result = await graph.resume("asked", store=store, limit=1)
     assert result.output == "5 17"
+
+
+@program(shapes)
+async def redriven(graph: Graph[Any, Any], store: Store) -> None:
+    """A fork with another input and an edited output, driven once more with what still fits."""
+    await graph.run(0, store=store, run_id="before", limit=1)
+    edits: dict[str, Any] = {"inner[1]": piece_of(5)}
+    await graph.fork("before", run_id="redriven", store=store, inputs={"inner[2]": piece_of(7)}, outputs=edits)
+    await graph.resume("redriven", store=store, limit=1)

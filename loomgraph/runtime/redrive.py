@@ -1,0 +1,281 @@
+"""A run driven once more, with another graph or with edits: which old answers still fit, and which do not.
+
+An old answer is taken over only if the activation has the same key, its node does the same (by fingerprint, types
+included), it is given the same input and sees the same state; whatever differs in one of these runs anew. Values are
+compared by the content that the log refers to. The same holds for the durable steps of an activation that had begun.
+What a node reads besides (deps, metadata, the clock, the world) is not looked at.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from loomgraph.compile.blueprint import Blueprint
+from loomgraph.engine.activation import Activation, Stored
+from loomgraph.engine.early import tolerates
+from loomgraph.engine.fold import Past
+from loomgraph.engine.later import Later
+from loomgraph.engine.machine import Machine
+from loomgraph.engine.reuse import Answer
+from loomgraph.errors import EffectDoneError, Failure
+from loomgraph.events import (
+    NodeFailed,
+    NodeHeld,
+    NodeStarted,
+    NodeSucceeded,
+    QuestionAnswered,
+    QuestionAsked,
+    RunRedriven,
+    RunStarted,
+    SignalReceived,
+    StepSucceeded,
+)
+from loomgraph.runtime.asking import DOUBT
+from loomgraph.runtime.durable import DurableJournal
+from loomgraph.runtime.format import LogFormat, read_event
+from loomgraph.runtime.traces import Basis, Trace
+from loomgraph.runtime.waiting import plain_fields
+from loomgraph.store.protocol import StoredEvent
+
+__all__ = ["Answers", "Redrive", "passes"]
+
+
+def passes(events: list[StoredEvent]) -> list[int]:
+    """Where the passes of a log through its graph begin: at RunStarted, and at every RunRedriven."""
+    return [event.seq for event in events if event.kind in _BEGINS]
+
+
+_BEGINS = ("R", "R<")
+
+
+@dataclass(slots=True)
+class _Old:
+    """An old answer, and what its activation was given."""
+
+    seq: int
+    basis: Basis
+    past: Past
+    ways: Any
+
+
+@dataclass(slots=True)
+class _Earlier:
+    """What earlier passes say of one activation key; `seq` is its last event."""
+
+    seq: int = 0
+    answers: list[_Old] = field(default_factory=list[_Old])
+    # durable steps, and what people answered: (basis, event)
+    steps: list[tuple[Basis, Past]] = field(default_factory=list["tuple[Basis, Past]"])
+    began: list[Basis | None] = field(default_factory=list["Basis | None"])
+
+
+class Answers(NamedTuple):
+    """How answers are taken over: whether what must not happen twice may, and who records those of people."""
+
+    again: bool
+    record: Callable[[Any, Any, tuple[Any, ...]], None]
+
+
+class Redrive:
+    """Finds the answers of earlier passes for the activations of this one."""
+
+    def __init__(
+        self,
+        run_id: str,
+        machine: Machine,
+        journal: DurableJournal,
+        history: list[StoredEvent],
+        answers: Answers,
+    ) -> None:
+        self._run_id = run_id
+        self._machine = machine
+        self._journal = journal
+        self._answers = answers
+        self._log: LogFormat = journal.log
+        self._log.kept = {}
+        self._values: Mapping[bytes, bytes] = ChainMap(self._log.kept, dict(journal.values))
+        self._earlier: dict[str, _Earlier] = {}
+        # what old passes had asked and not yet had an answer to, while their steps are gone through
+        self._asked: dict[str, Past] = {}
+        self._trace: Trace | None = None
+        self._read(history)
+        journal.listener = self.tell
+
+    def tell(self, events: list[StoredEvent]) -> None:
+        """Events of this pass, from its RunRedriven on."""
+        pasts = [read_event(stored) for stored in events]
+        for at, past in enumerate(pasts):
+            if past[0] in (RunRedriven, RunStarted):
+                self._trace = Trace(self._run_id, self._log.codec, self._values, past)
+                self._trace.foresee(pasts[at:])
+        assert self._trace is not None
+        self._trace.foresee(pasts)
+        for past in pasts:
+            self._trace.tell(past)
+
+    def find(self, activation: Activation) -> Answer | None:
+        """What earlier passes, or an edit, say of an activation that is about to start; None if it has to run."""
+        key = activation.key
+        found = self._earlier.get(key)
+        edits = self._machine.edits
+        if edits is not None and key in edits.outputs:
+            return self._edited(activation, found, edits.outputs[key])
+        if found is None:
+            return None
+        plan = activation.scope.plan
+        if plan.graphs[activation.node] is not None:
+            limited = plan.definition.nodes[activation.node].limit is not None
+            return None if limited else Answer(found.seq, enter=True)
+        self._journal.encode()
+        assert self._trace is not None
+        basis = self._trace.basis(key)
+        for old in reversed(found.answers):
+            if basis is not None and _fits(activation, basis, old.basis) and not self._touched(key):
+                answer = self._answer(activation, old)
+                if answer is not None:
+                    return answer
+        if plan.definition.nodes[activation.node].effect == "once" and found.began and not self._answers.again:
+            return Answer(found.seq, refusal=EffectDoneError(activation.path))
+        if basis is not None:
+            self._keep_steps(activation, found, basis)
+        return None
+
+    # ------------------------------------------------------------------ answers
+
+    def _edited(self, activation: Activation, found: _Earlier | None, ref: Any) -> Answer:
+        """The edited output; what the activation wrote to the state stays, where it would still write that."""
+        updates: Any = []
+        if found is not None and found.answers:
+            self._journal.encode()
+            basis = None if self._trace is None else self._trace.basis(activation.key)
+            fitting = [old for old in found.answers if basis is not None and _fits(activation, basis, old.basis)]
+            if fitting and fitting[-1].past[0] is not NodeFailed:
+                updates = fitting[-1].past[2][3]
+
+        def load() -> tuple[Any, Any]:
+            value = self._log.value(activation, ref, self._values)
+            return value, self._log.updates(activation, updates, self._values)
+
+        return Answer(0 if found is None else found.seq, load, origin="edited")
+
+    def _answer(self, activation: Activation, old: _Old) -> Answer | None:
+        kind, _, values = old.past
+        if kind is not NodeFailed:
+
+            def load() -> tuple[Any, Any]:
+                value = self._log.value(activation, values[1], self._values)
+                return value, self._log.updates(activation, values[3], self._values)
+
+            return Answer(old.seq, load, values[0])
+        failure: Failure = values[1]
+        taken = self._taken(activation, old.ways, values[2])
+        if taken is None:
+            return None
+        return Answer(old.seq, None, values[0], failure=failure, taken=taken)
+
+    def _taken(self, activation: Activation, ways: Any, taken: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The edges that an old failure takes now; None if nobody says that it would still be taken by one."""
+        if activation.owner is not None:
+            run = activation.owner.map
+            assert run is not None
+            return () if run.need or run.spec.on_error != "fail" else None
+        assert self._trace is not None
+        now = _ways(self._trace, self._trace.fold.index[activation.key])
+        plan = activation.scope.plan
+        if [way[1:] for way in ways] != [way[1:] for way in now]:
+            return None  # an edge may ask for the exception, and of that only the name is left
+        if taken:
+            places = [way[0] for way in ways]
+            return tuple(plan.out_error[activation.node][places.index(edge)] for edge in taken)
+        return () if not ways and tolerates(activation.scope, activation.node) else None
+
+    def _keep_steps(self, activation: Activation, found: _Earlier, basis: Basis) -> None:
+        """The durable steps of an activation that had begun with the same: they are not taken again."""
+        for was, past in found.steps:
+            if _fits(activation, basis, was):
+                self._keep_step(activation, past)
+
+    def _keep_step(self, activation: Activation, past: Past) -> None:
+        kind, _, values = past
+        if kind is StepSucceeded and values[0] not in activation.steps:
+            self._kept(activation, values[0], values[0], values[1])
+            value = Later(self._plain, activation.key, values[1])
+            self._journal.add(StepSucceeded, activation, (values[0], value, "reused"))
+        elif kind is QuestionAsked and f"ask:{values[0]}" not in activation.steps and DOUBT not in values[0]:
+            self._asked[values[0]] = past
+        elif kind is QuestionAnswered and values[0] in self._asked:
+            asked = self._asked.pop(values[0])
+            codec, known = self._log.codec, self._values
+            self._answers.record(QuestionAsked, activation, plain_fields(codec, QuestionAsked, asked[2], known))
+            self._kept(activation, f"ask:{values[0]}", f"ask:{values[0]}", values[1])
+            self._answers.record(kind, activation, plain_fields(codec, kind, values, known))
+        elif kind is SignalReceived and values[3] is None:
+            self._kept(activation, activation.next_signal(values[0]), f"message:{values[1]}", values[2])
+            self._answers.record(kind, activation, plain_fields(self._log.codec, kind, values, self._values))
+
+    def _kept(self, activation: Activation, step: str, written: str, ref: Any) -> None:
+        activation.stepped(step, Stored(ref))
+        self._log.keep_step(activation, written, ref)
+
+    def _plain(self, key: str, ref: Any) -> Any:
+        return self._log.codec.load(Any, ref, self._values, f"'{key}'")
+
+    def _touched(self, key: str) -> bool:
+        """Whether something was edited in a graph that the activation runs with ctx.run."""
+        edits = self._machine.edits
+        inside = f"{key}/@"
+        return edits is not None and any(k.startswith(inside) for k in (*edits.inputs, *edits.outputs))
+
+    # ------------------------------------------------------------------ the history
+
+    def _read(self, history: list[StoredEvent]) -> None:
+        for begin, end in itertools.pairwise([*passes(history), len(history)]):
+            pasts = [read_event(stored) for stored in history[begin:end]]
+            trace = Trace(self._run_id, self._log.codec, self._values, pasts[0])
+            trace.foresee(pasts)
+            for seq, past in enumerate(pasts[1:], begin + 1):
+                if past[0] is NodeStarted:
+                    trace.tell(past)  # an edited input comes with it
+                if past[0] in _OF_INTEREST:
+                    self._note(trace, seq, past)
+                if past[0] is not NodeStarted:
+                    trace.tell(past)
+
+    def _note(self, trace: Trace, seq: int, past: Past) -> None:
+        kind, key, _ = past
+        earlier = self._earlier.setdefault(key, _Earlier())
+        earlier.seq = seq
+        activation = trace.fold.index.get(key)
+        basis = None if activation is None else trace.basis(key)
+        if kind is NodeStarted:
+            earlier.began.append(basis)
+        elif activation is None or basis is None:
+            return  # in a graph that the log does not keep
+        elif kind in _PARTS:
+            earlier.steps.append((basis, past))
+        elif activation.map is None and activation.child is None:
+            earlier.answers.append(_Old(seq, basis, past, list(_ways(trace, activation))))
+
+
+_PARTS = frozenset({StepSucceeded, QuestionAsked, QuestionAnswered, SignalReceived})
+_OF_INTEREST = _PARTS | {NodeStarted, NodeSucceeded, NodeHeld, NodeFailed}
+
+
+def _fits(activation: Activation, now: Basis, was: Basis) -> bool:
+    owner = activation.owner
+    if owner is not None and isinstance(owner.input, (set, frozenset)):
+        return now.whole == was.whole
+    return now.item == was.item
+
+
+def _ways(trace: Trace, activation: Activation) -> Iterator[tuple[int, str, Any]]:
+    """The on_error edges out of an activation's node: index, target, exceptions."""
+    plan = activation.scope.plan
+    blueprint: Blueprint = plan.definition.metadata["blueprint"]
+    for edge in plan.out_error[activation.node]:
+        written = blueprint["edges"][edge]
+        yield edge, plan.names[plan.dst[edge]], written[5] if len(written) > 5 else None
