@@ -35,7 +35,7 @@ async def test_a_kept_log_is_read_without_its_graph(path: Path) -> None:
     assert [event.seq for event in log.events] == list(range(log.header.events))
     assert {event.run_id for event in log.events} == {run_id}
     assert {type(event) for event in log.events} <= set(KINDS.values())
-    assert all(record.started or record.status == "skipped" for record in log.activations)
+    assert all(record.started or record.status == "skipped" or record.origin != "run" for record in log.activations)
     ended = {"failed": "failed", "cancelled": "cancelled"}
     assert log.header.status == ended.get(run_id, "succeeded")
 
@@ -64,6 +64,7 @@ OUTPUTS = {
     "raced": -4,
     "resumed": 4,
     "metered": 3,
+    "redriven": "75 11 ['grow 0', 'grow 1', 'grow 2'] 2",
 }
 """What the programs come to, those that come to an end; add a program's when it is added."""
 ENDED = [path for path in LOGS if path.stem.partition("-")[2] in OUTPUTS]
@@ -91,7 +92,9 @@ async def test_a_kept_log_is_read_with_its_graph(path: Path) -> None:
 @pytest.mark.parametrize("path", ENDED, ids=lambda path: path.stem)
 async def test_a_run_of_an_older_loomgraph_goes_on_from_any_event(path: Path) -> None:
     store, run_id = await imported(path)
-    for stop in range(1, (await store.load(run_id)).events):
+    # what stands before the last pass of a run that was driven once more is the log of another run
+    begin = max(event.seq for event in await store.events(run_id) if event.kind in ("R", "R<"))
+    for stop in range(begin + 1, (await store.load(run_id)).events):
         cut = await cut_short(store, run_id, stop)
         assert (await graph_of(run_id).resume(run_id, store=cut)).output == OUTPUTS[run_id], stop
 
