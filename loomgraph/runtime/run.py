@@ -15,6 +15,7 @@ import anyio
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
 from loomgraph.engine.attempts import unwrapped
+from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
 from loomgraph.engine.machine import Edits, Machine
 from loomgraph.engine.routing import choose
@@ -283,9 +284,7 @@ class Run:
                 with anyio.CancelScope(shield=True):
                     await journal.flush(self.status)
 
-    def _begin(
-        self, kind: Any = RunStarted, state: Any = None, inbox: Sequence[Message] = ()
-    ) -> Callable[[], Scope]:
+    def _begin(self, kind: Any = RunStarted, state: Any = None, inbox: Sequence[Message] = ()) -> Callable[[], Scope]:
         """Record the start; returns what opens the run's scope, once."""
         definition = self.compiled.definition
         taken: tuple[int, ...] = ()
@@ -319,10 +318,7 @@ class Run:
         if recorded.doubtful and options.in_doubt == "fail":
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
-        if isinstance(options.budget, Budget):
-            for _, kind, _, values in entries:
-                if kind is Metered:
-                    self.account.spend(values[0])
+        self._spend(entries)
         found = WaitingFold.of(entries)
         doubts = recorded.doubtful if options.in_doubt == "ask" else []
         if root.ended or not (found.waited or inbox or fold.held or doubts or options.interrupts):
@@ -347,6 +343,13 @@ class Run:
 
         return go_on
 
+    def _spend(self, entries: Sequence[Entry]) -> None:
+        """A budget of this run alone is for all of its lives."""
+        if isinstance(self.options.budget, Budget):
+            for _, kind, _, values in entries:
+                if kind is Metered:
+                    self.account.spend(values[0])
+
     def _answers(self) -> Answers:
         """What another pass needs to know of this run to take over answers of earlier ones."""
 
@@ -363,6 +366,7 @@ class Run:
         journal.log.edits = edits = carried(recorded.events).written()
         self.machine.edits = Edits(dict(edits[0] or []), dict(edits[1] or []), recorded.given)
         history = recorded.told()
+        self._spend(history)
         journal.restore(history, recorded.values)
         recorded.redrive(self.scheduler, journal, recorded.events, self._answers())
         journal.changes = HeaderChanges(time=time.time(), fingerprint=self.compiled.fingerprint)
