@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loomgraph.graph.refs import END, OTHERWISE, START
-from loomgraph.models.structured import OutputType
 from loomgraph.nodes.agent import Agent
-from loomgraph.nodes.answer import answer_node, ended_node, prompt_node, repairable
+from loomgraph.nodes.answer import ended_node, prompt_node, repairable
 from loomgraph.nodes.conversation import Answered, Calls, Conversation, Ended
-from loomgraph.nodes.model_call import ModelCall, PlainModelCall
-from loomgraph.nodes.tool_batch import EndingToolBatch, ToolBatch
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = ["ReAct"]
@@ -37,24 +34,14 @@ class ReAct:
         wf: Workflow[Any, Any] = Workflow(
             agent.name, input=agent.input | Conversation, output=agent.output, doc=agent.description
         )
-        kind = ModelCall if agent.tools else PlainModelCall
-        call = kind(
-            agent.model,
-            instructions=agent.instructions,
-            tools=agent.tools,
-            output=OutputType[Any](agent.output).spec,
-            **agent.request_settings,
-        )
         prompt = wf.node(prompt_node(agent.input, agent.opening), name="prompt")
-        model = wf.node(call, name="model")
-        answer = wf.node(answer_node(agent.output, agent.repairs), name="answer")
+        model = wf.node(agent.model_call(), name="model")
+        answer = wf.node(agent.answer(), name="answer")
         wf.edge(START, prompt, when=OTHERWISE)
         wf.edge(START, model, when=Conversation)
         wf.edge(prompt, model)
         if agent.tools:
-            ends = any(tool.ends_turn for tool in agent.tools)
-            batch = (EndingToolBatch if ends else ToolBatch)(agent.tools, around=agent.guard)
-            tools = wf.node(batch, name="tools")
+            tools = wf.node(agent.tool_batch(), name="tools")
             wf.edge(model, tools, when=Calls)
             wf.edge(model, answer, when=Answered)
             self._after_tools(wf, agent, model, tools)

@@ -43,9 +43,10 @@ def role(
     """A typed model call without tools, as a node: `prompt` makes the text from a value of type `input`.
 
     Without a `model` of its own it uses the agent's, with the agent's temperature, effort, limits and settings, which
-    say nothing about another model. An answer that is not of type `output` goes back as often as the agent's do.
+    say nothing about another model; the agent's hooks hold for both. An answer that is not of type `output` goes back
+    as often as the agent's do.
     """
-    base = agent if model is None else Agent("", model, repairs=agent.repairs)
+    base = agent if model is None else Agent("", model, repairs=agent.repairs, hooks=agent.hooks)
     return base.replace(
         name=name,
         instructions=instructions,

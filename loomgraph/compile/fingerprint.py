@@ -34,6 +34,7 @@ from loomgraph.graph.state import StateSpec
 
 __all__ = [
     "FORMAT",
+    "callable_mark",
     "condition_mark",
     "graph_fingerprint",
     "graph_types",
@@ -268,6 +269,11 @@ def _hints(tp: Any) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------- code and values
+
+
+def callable_mark(fn: Any) -> str:
+    """What a callable means, for whoever gives a `__loomgraph_fingerprint__` of its own: its code and what is bound."""
+    return _digest(_callable_text(fn, ()))
 
 
 def _callable_text(fn: Any, inside: tuple[int, ...]) -> str:

@@ -51,6 +51,11 @@ class Account:
         self._lock = threading.Lock()
 
     @property
+    def limits(self) -> Mapping[str, float]:
+        """What is limited, by name."""
+        return self.budget.limits
+
+    @property
     def spent(self) -> Mapping[str, float]:
         """What was spent, by name; only what is limited."""
         with self._lock:

@@ -26,10 +26,14 @@ from loomgraph.models.messages import UserMessage, user
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import Effort
+from loomgraph.models.structured import OutputType
+from loomgraph.nodes.answer import answer_node
 from loomgraph.nodes.conversation import Conversation
+from loomgraph.nodes.hooks import NONE, Hooks, around_tools
 from loomgraph.nodes.live import LISTENER, Heard
-from loomgraph.nodes.model_call import Instructions
+from loomgraph.nodes.model_call import Instructions, ModelCall, PlainModelCall
 from loomgraph.nodes.permissions import Permissions, guarded
+from loomgraph.nodes.tool_batch import EndingToolBatch, ToolBatch
 from loomgraph.runtime.graph import Graph, refuse_running_loop
 from loomgraph.runtime.handle import RunHandle
 from loomgraph.runtime.options import ResumeKeywords, RunKeywords
@@ -77,7 +81,8 @@ class Agent(Generic[InT, OutT]):
     shown to the model as JSON, or as what `prompt` makes of it; an output that is not text is asked for by its schema,
     and an answer that does not fit goes back to the model `repairs` times. `architecture` is one of
     `loomgraph.architectures`, or its name. `permissions` say which tools may be called,
-    may not, or are asked about; `around` stands around every call that is permitted. The rest goes into every request.
+    may not, or are asked about; `around` stands around every call that is permitted. `hooks` are called at nine points
+    of its work. The rest goes into every request.
 
     Every visit of an agent node begins a fresh conversation. Raises DefinitionError for what cannot be meant.
     """
@@ -93,6 +98,7 @@ class Agent(Generic[InT, OutT]):
     repairs: int = 1
     permissions: Permissions = field(default_factory=Permissions)
     around: Around | None = None
+    hooks: Hooks | Sequence[Hooks] = NONE
     description: str | None = None
     effort: Effort | None = None
     temperature: float | None = None
@@ -105,6 +111,8 @@ class Agent(Generic[InT, OutT]):
         made = [_tool_of(self.name, item) for item in self.tools]
         check_tools(made)
         object.__setattr__(self, "tools", tuple(made))
+        if not isinstance(self.hooks, Hooks):
+            object.__setattr__(self, "hooks", NONE.plus(self.hooks))
         if isinstance(self.model, str):
             object.__setattr__(self, "model", resolve_model(self.model))
 
@@ -131,8 +139,39 @@ class Agent(Generic[InT, OutT]):
 
     @property
     def guard(self) -> Around:
-        """What stands around every tool call of this agent."""
-        return guarded(self.permissions, self.around)
+        """What stands around every tool call of this agent: its hooks, then its permissions, then `around`."""
+        return around_tools(self._hooks, guarded(self.permissions, self.around))
+
+    @property
+    def _hooks(self) -> Hooks:
+        assert isinstance(self.hooks, Hooks), "several were made one when the agent was"
+        return self.hooks
+
+    def model_call(
+        self, *, model: Model | None = None, instructions: Instructions | None = None, output: Any = None
+    ) -> ModelCall:
+        """A node body that asks this agent's model, with its instructions, tools, settings and hooks.
+
+        `output` is the type of the answer if it is not the agent's own.
+        """
+        kind = ModelCall if self.tools else PlainModelCall
+        return kind(
+            self.model if model is None else model,
+            instructions=self.instructions if instructions is None else instructions,
+            tools=self.tools,
+            output=OutputType[Any](self.output if output is None else output).spec,
+            hooks=self._hooks,
+            **self.request_settings,
+        )
+
+    def tool_batch(self) -> ToolBatch | EndingToolBatch:
+        """A node body that carries out calls of this agent's tools, with its permissions and hooks."""
+        kind = EndingToolBatch if any(tool.ends_turn for tool in self.tools) else ToolBatch
+        return kind(self.tools, around=self.guard, hooks=self._hooks)
+
+    def answer(self) -> Any:
+        """A node body that reads an answer as this agent's output."""
+        return answer_node(self.output, self.repairs, self._hooks)
 
     @property
     def request_settings(self) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from loomgraph.errors import OutputValidationError
+from loomgraph.graph.context import Context
 from loomgraph.models.requests import ModelRequest
 from loomgraph.models.structured import OutputType
 from loomgraph.nodes.conversation import Answered, Conversation, Ended
+from loomgraph.nodes.hooks import NONE, Hooks, passed_through
 
 __all__ = ["answer_node", "ended_node", "prompt_node", "repairable"]
 
@@ -31,11 +33,11 @@ def repairable(output: Any, repairs: int) -> bool:
     return output is not str and repairs > 0
 
 
-def answer_node(output: Any, repairs: int) -> Any:
+def answer_node(output: Any, repairs: int, hooks: Hooks = NONE) -> Any:
     """A node body that reads an answer as `output`, or gives the conversation back with what is wrong with it."""
     wanted = OutputType[Any](output)
 
-    async def answer(answered: Answered) -> Any:
+    async def answer(answered: Answered, ctx: Context) -> Any:
         try:
             return wanted.read(answered.response)
         except OutputValidationError as error:
@@ -44,7 +46,8 @@ def answer_node(output: Any, repairs: int) -> Any:
                 raise
             # the model's message is in the conversation already; what is added is what is wrong with it
             asked = wanted.repair(ModelRequest(messages=tuple(before.messages[:-1])), error)
-            return Conversation(messages=list(asked.messages), repairs=before.repairs + 1)
+            back = Conversation(messages=list(asked.messages), repairs=before.repairs + 1)
+            return await passed_through(hooks.loop_back, back, ctx, Conversation, "loop_back")
 
     answer.__annotations__["return"] = output | Conversation if repairable(output, repairs) else output
     return answer

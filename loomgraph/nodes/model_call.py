@@ -5,22 +5,22 @@ Whether a failed call is tried again is the model's business, so the node needs 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from loomgraph.compile.source import code_text
-from loomgraph.errors import UnknownToolError
+from loomgraph.compile.fingerprint import callable_mark
+from loomgraph.errors import DefinitionError, UnknownToolError, brief
 from loomgraph.graph.context import Context
-from loomgraph.models.messages import Message, system
+from loomgraph.models.messages import Message, assistant, system
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import ModelRequest, OutputSpec, ToolSpec
-from loomgraph.models.responses import ModelResponse, ResponseDone
+from loomgraph.models.responses import FinishReason, ModelResponse, ResponseDone
 from loomgraph.nodes.conversation import Answered, Calls, Conversation
+from loomgraph.nodes.hooks import NONE, Hooks, Skip, passed, passed_through
 from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.tools.tool import Tool
 
@@ -35,7 +35,8 @@ Instructions: TypeAlias = str | Callable[[Context], str]
 class ModelCall:
     """A node body: asks the model to go on with a conversation; gives `Calls` of tools or that it has `Answered`.
 
-    `settings` are further fields of `ModelRequest`, such as `temperature` or `max_tokens`.
+    `settings` are further fields of `ModelRequest`, such as `temperature` or `max_tokens`. An architecture that makes
+    one for an agent takes `agent.model_call(...)`, so that the agent's settings and hooks go with it.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class ModelCall:
         instructions: Instructions = "",
         tools: Sequence[Tool] = (),
         output: OutputSpec | None = None,
+        hooks: Hooks = NONE,
         **settings: Any,
     ) -> None:
         self.model: Model = resolve_model(model) if isinstance(model, str) else model
         self.instructions = instructions
         self.template = ModelRequest(messages=(), tools=tool_specs(tools), output=output, **settings)
+        self.hooks = hooks
         self.__name__ = "model"
 
     async def __call__(self, conversation: Conversation, ctx: Context) -> Calls | Answered:
@@ -57,19 +60,39 @@ class ModelCall:
         return await self._asked(conversation, ctx)
 
     async def _asked(self, conversation: Conversation, ctx: Context) -> Calls | Answered:
-        text = self.instructions if isinstance(self.instructions, str) else self.instructions(ctx)
-        first: list[Message] = [system(text)] if text else []
-        messages = (*first, *conversation.messages)
-        response = await call_model(self.model, self.template.model_copy(update={"messages": messages}), ctx)
+        if not self.hooks:
+            response = await call_model(self.model, self._request(conversation, ctx), ctx)
+        else:
+            conversation, response = await self._hooked(conversation, ctx)
         following = conversation.plus(response.message)
         calls = list(response.tool_calls)
-        if not calls:
-            return Answered(conversation=following, response=response)
-        return Calls(conversation=following, calls=calls)
+        if calls:
+            return Calls(conversation=following, calls=calls)
+        hook = self.hooks.after_iteration
+        if hook is not None:
+            following = await passed_through(hook, following, ctx, Conversation, "after_iteration")
+        return Answered(conversation=following, response=response)
+
+    def _request(self, conversation: Conversation, ctx: Context) -> ModelRequest:
+        text = self.instructions if isinstance(self.instructions, str) else self.instructions(ctx)
+        first: list[Message] = [system(text)] if text else []
+        return self.template.model_copy(update={"messages": (*first, *conversation.messages)})
+
+    async def _hooked(self, conversation: Conversation, ctx: Context) -> tuple[Conversation, ModelResponse]:
+        hooks = self.hooks
+        try:
+            conversation = await passed(hooks.before_iteration, conversation, ctx, Conversation)
+            shown = await passed(hooks.before_context, conversation, ctx, Conversation)
+            request = await passed(hooks.after_context, self._request(shown, ctx), ctx, ModelRequest)
+        except Skip as skip:
+            return conversation, await _answered(self.model, _instead(self.model, skip), ctx, hooks)
+        return conversation, await call_model(self.model, request, ctx, hooks=hooks)
 
     def __loomgraph_fingerprint__(self) -> str:
-        """The model, what it is told, and what it is offered."""
-        return f"model {self.model.name} {instructions_mark(self.instructions)} {to_json(self.template).decode()}"
+        """The model, what it is told, and what it is offered; and its hooks."""
+        told = instructions_mark(self.instructions)
+        said = f"model {self.model.name} {told} {to_json(self.template).decode()}"
+        return f"{said} {self.hooks.__loomgraph_fingerprint__()}" if self.hooks else said
 
 
 class PlainModelCall(ModelCall):
@@ -83,11 +106,53 @@ class PlainModelCall(ModelCall):
         return said
 
 
-async def call_model(model: Model, request: ModelRequest, ctx: Context) -> ModelResponse:
+async def call_model(
+    model: Model, request: ModelRequest, ctx: Context, *, hooks: Hooks = NONE, key: str = "model"
+) -> ModelResponse:
     """Ask a model inside a node: counted, within its budget, and heard by whoever listens to the run.
 
+    With hooks after it the call is a durable step called `key`, which a node that makes several calls says for each.
     Raises ModelError, and BudgetExceededError before the call.
     """
+    if not hooks:
+        return await _paid(model, request, ctx)
+    try:
+        request = await passed(hooks.before_model, request, ctx, ModelRequest)
+    except Skip as skip:
+        return await _answered(model, _instead(model, skip), ctx, hooks)
+    if hooks.after_model is None and hooks.after_iteration is None:
+        return await _paid(model, request, ctx)
+    # a hook that asks somebody ends this attempt; the next one must not pay for the answer again
+    response: ModelResponse = await ctx.step(key, _paid, model, request, ctx, result=ModelResponse)
+    return await _answered(model, response, ctx, hooks)
+
+
+async def _answered(model: Model, response: ModelResponse, ctx: Context, hooks: Hooks) -> ModelResponse:
+    return await passed_through(hooks.after_model, response, ctx, ModelResponse, "after_model")
+
+
+def _instead(model: Model, skip: Skip) -> ModelResponse:
+    """The answer that a hook gave in place of the model."""
+    given = skip.instead
+    if isinstance(given, ModelResponse):
+        return given
+    if isinstance(given, str):
+        return ModelResponse(
+            message=assistant(given),
+            finish=FinishReason.STOP,
+            model=model.name,
+            provider="hook",
+            finish_detail="skipped",
+        )
+    raise DefinitionError(
+        f"a hook skipped a call of {model.name} with {brief(given)} in place of its answer. Raise Skip with a text or "
+        f"a ModelResponse."
+    ) from skip
+
+
+async def _paid(model: Model, request: ModelRequest, ctx: Context) -> ModelResponse:
+    if not ctx.budget.limits:
+        return await _called(model, request, ctx)
     with ctx.budget.reserve(**_most(request)):
         return await _called(model, request, ctx)
 
@@ -140,13 +205,4 @@ def tool_specs(tools: Sequence[Tool]) -> tuple[ToolSpec, ...]:
 
 def instructions_mark(told: Instructions) -> str:
     """Instructions as text that is the same in every process: a function by its source or its name."""
-    if isinstance(told, str):
-        return told
-    own = getattr(told, "__loomgraph_fingerprint__", None)
-    if own is not None:
-        return str(own())
-    code: Any = getattr(told, "__code__", None)
-    text = None if code is None else code_text(code)
-    if text is None:
-        return str(getattr(told, "__qualname__", type(told).__qualname__))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return told if isinstance(told, str) else callable_mark(told)

@@ -17,7 +17,6 @@ from loomgraph.errors import DefinitionError, StorelessPauseError, ToolInputErro
 from loomgraph.graph.context import Context
 from loomgraph.tools.batch import Around, Proceed
 from loomgraph.tools.calls import ToolCall, ToolResult
-from loomgraph.tools.effects import Keys
 from loomgraph.tools.tool import Tool
 
 __all__ = ["Approval", "ApprovalRequest", "Decision", "Permissions", "Rule", "guarded"]
@@ -135,15 +134,7 @@ async def _asked(tool: Tool, arguments: Mapping[str, Any], ctx: Context, reason:
         return answer.reason or "it was not approved"
     if answer.arguments is None:
         return arguments
-    before, after = tool.footprint(arguments), tool.footprint(answer.arguments)
-    if not (_within(after.reads, before.reads) and _within(after.writes, before.writes)):
-        # other calls were ordered by what this one said it touches
-        return "it was approved with arguments that touch something else; call it anew with those"
     return answer.arguments
-
-
-def _within(inner: Keys, outer: Keys) -> bool:
-    return outer is None or (inner is not None and inner <= outer)
 
 
 def _denied(call: ToolCall, reason: str) -> ToolResult:

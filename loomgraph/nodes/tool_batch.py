@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from loomgraph.graph.context import Context
 from loomgraph.models.messages import Text, ToolResult, tool_results
 from loomgraph.nodes.conversation import Calls, Conversation, Ended
+from loomgraph.nodes.hooks import NONE, Hooks, passed_through
 from loomgraph.tools import batch, calls
 from loomgraph.tools.batch import Around
 from loomgraph.tools.tool import Tool, check_tools
@@ -15,27 +16,37 @@ __all__ = ["EndingToolBatch", "ToolBatch"]
 
 
 class _Batch:
-    def __init__(self, tools: Sequence[Tool], *, around: Around | None = None) -> None:
+    def __init__(self, tools: Sequence[Tool], *, around: Around | None = None, hooks: Hooks = NONE) -> None:
         self.tools = check_tools(tools)
         self.around = around
+        self.hooks = hooks
         self.__name__ = "tools"
 
     async def _carried_out(self, wanted: Calls, ctx: Context) -> tuple[Conversation, Ended | None]:
         asked = [calls.ToolCall(id=call.id, name=call.name, arguments=dict(call.arguments)) for call in wanted.calls]
         results = await batch.run_batch(ctx, asked, self.tools, around=self.around)
         following = wanted.conversation.plus(tool_results(*[_told(result) for result in results]))
+        hooks = self.hooks
+        if hooks.after_iteration is not None:
+            following = await passed_through(hooks.after_iteration, following, ctx, Conversation, "after_iteration")
         for result in results:
             if result.ends_turn and result.ok:
                 return following, Ended(conversation=following, content=result.content, value=result.value)
+        if hooks.loop_back is not None:
+            following = await passed_through(hooks.loop_back, following, ctx, Conversation, "loop_back")
         return following, None
 
     def __loomgraph_fingerprint__(self) -> str:
-        """The tools."""
-        return "\n".join(tool.__loomgraph_fingerprint__() for tool in self.tools.values())
+        """The tools; and the hooks."""
+        said = "\n".join(tool.__loomgraph_fingerprint__() for tool in self.tools.values())
+        return f"{said}\n{self.hooks.__loomgraph_fingerprint__()}" if self.hooks else said
 
 
 class ToolBatch(_Batch):
-    """A node body: carries the calls out and adds their results to the conversation."""
+    """A node body: carries the calls out and adds their results to the conversation.
+
+    An architecture that makes one for an agent takes `agent.tool_batch()`, so that its permissions and hooks are kept.
+    """
 
     async def __call__(self, wanted: Calls, ctx: Context) -> Conversation:
         """The conversation with the results of the calls, in their order."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from loomgraph.errors import ToolError
+from loomgraph.errors import DefinitionError, ToolError
 from loomgraph.graph.context import Context
 from loomgraph.graph.policy import Limit
 from loomgraph.graph.refs import END, START
@@ -22,7 +22,7 @@ from loomgraph.tools.ordering import OrderedCall, order_calls
 from loomgraph.tools.references import PathError, Syntax, replace_references
 from loomgraph.tools.tool import Tool
 
-__all__ = ["Around", "Proceed", "batch_graph", "run_batch", "shown"]
+__all__ = ["Around", "Proceed", "batch_graph", "result_of", "run_batch", "shown"]
 
 Proceed: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
 Around: TypeAlias = Callable[[Tool, ToolCall, Context, Proceed], Awaitable[ToolResult]]
@@ -62,7 +62,12 @@ class _Call:
         call = ordered.call.model_copy(update={"arguments": arguments})
         if self.around is None:
             return await _carried_out(tool, call, ctx)
-        return await self.around(tool, call, ctx, lambda changed: _carried_out(tool, changed, ctx))
+
+        async def proceed(changed: ToolCall) -> ToolResult:
+            strayed = _strayed(tool, call, changed)
+            return await _carried_out(tool, changed, ctx) if strayed is None else _failed(changed, strayed)
+
+        return await self.around(tool, call, ctx, proceed)
 
 
 class _First(_Call):
@@ -161,12 +166,17 @@ async def _carried_out(tool: Tool, call: ToolCall, ctx: Context) -> ToolResult:
     """One attempt. What the tool raises is its error result, unless its retry wants another attempt."""
     assert isinstance(call.arguments, dict), "references are replaced in arguments that were read"
     try:
-        value = tool.plain(await tool.call(call.arguments, ctx))
+        return result_of(tool, call, await tool.call(call.arguments, ctx))
     except Exception as error:
         retry = tool.retry
         if retry is not None and ctx.attempt < retry.attempts and retry.wants(error):
             raise
         return _failed(call, error)
+
+
+def result_of(tool: Tool, call: ToolCall, value: Any) -> ToolResult:
+    """What a call that gave `value` came to. Raises ToolResultError for what JSON cannot hold."""
+    value = tool.plain(value)
     content, omitted = shown(value, tool.max_chars)
     return ToolResult(
         id=call.id,
@@ -191,6 +201,26 @@ def shown(value: Any, limit: int) -> tuple[str, int]:
     tail = limit - head
     omitted = len(text) - limit
     return f"{text[:head]}\n[... {omitted} of {len(text)} characters left out ...]\n{text[-tail:]}", omitted
+
+
+def _strayed(tool: Tool, call: ToolCall, changed: ToolCall) -> str | None:
+    """Why a call may not be made as it was changed: other calls were ordered by what this one said it touches."""
+    if changed is call or changed.arguments == call.arguments:
+        return None
+    if (changed.id, changed.name) != (call.id, call.name):
+        raise DefinitionError(
+            f"the call '{call.id}' of '{call.name}' was changed to '{changed.id}' of '{changed.name}'. Its arguments "
+            f"may be changed; to have another tool called, give its result in place of this call's."
+        )
+    assert isinstance(call.arguments, dict)
+    assert isinstance(changed.arguments, dict), "arguments of a call under way were read"
+    try:
+        before, after = tool.footprint(call.arguments), tool.footprint(changed.arguments)
+    except Exception:  # they do not fit the tool's schema, and it says so when it is called
+        return None
+    if before.covers(after):
+        return None
+    return "not called: its arguments were changed to touch something else; call it anew with those."
 
 
 def _failed(call: ToolCall, error: BaseException | str) -> ToolResult:

@@ -31,6 +31,10 @@ class Footprint:
     reads: Keys
     writes: Keys
 
+    def covers(self, other: Footprint) -> bool:
+        """Whether the other touches nothing that this one does not touch in the same way."""
+        return _within(other.reads, self.reads) and _within(other.writes, self.writes)
+
 
 def footprint_keys(resources: Resources, arguments: Mapping[str, Any]) -> Keys:
     """The keys that a declaration comes to for these arguments. An argument that is left out names no key."""
@@ -48,6 +52,10 @@ def footprint_keys(resources: Resources, arguments: Mapping[str, Any]) -> Keys:
         elif value is not None:
             found.add(_key(value))
     return frozenset(found)
+
+
+def _within(inner: Keys, outer: Keys) -> bool:
+    return outer is None or (inner is not None and inner <= outer)
 
 
 def _key(value: Any) -> str:
