@@ -10,10 +10,12 @@ import difflib
 from importlib.metadata import entry_points
 
 from loomgraph.architectures.react import ReAct
+from loomgraph.architectures.router import Router
+from loomgraph.architectures.supervisor import Supervisor
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
-__all__ = ["ENTRY_POINTS", "ReAct", "architecture_names", "resolve_architecture"]
+__all__ = ["ENTRY_POINTS", "ReAct", "Router", "Supervisor", "architecture_names", "resolve_architecture"]
 
 ENTRY_POINTS = "loomgraph.architectures"
 

@@ -88,7 +88,12 @@
     │   ├── ToolTimeoutError            a call was stopped after its tool's timeout
     │   └── ToolResultError             a tool returned what JSON cannot hold
     ├── ArchitectureError           an architecture came to no answer; carries the work that was finished
-    │   └── ThresholdError              no draft was good enough; carries all of them
+    │   ├── ThresholdError              no draft was good enough; carries all of them
+    │   ├── UnresolvableRouteError      a router's choice leads nowhere and there is no fallback
+    │   ├── UnknownWorkerError          somebody was named who is not there
+    │   ├── SpawnError                  a worker that a model wanted could not be made
+    │   ├── PingPongError               two agents handed a task to each other again and again
+    │   └── PlanError                   EmptyPlanError, PlanTooLongError, PlanReferenceError, CyclicPlanError
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -125,7 +130,19 @@ from loomgraph.errors.activation import (
     StateTypeError,
     StrayCancellationError,
 )
-from loomgraph.errors.architectures import ArchitectureError, ThresholdError
+from loomgraph.errors.architectures import (
+    ArchitectureError,
+    CyclicPlanError,
+    EmptyPlanError,
+    PingPongError,
+    PlanError,
+    PlanReferenceError,
+    PlanTooLongError,
+    SpawnError,
+    ThresholdError,
+    UnknownWorkerError,
+    UnresolvableRouteError,
+)
 from loomgraph.errors.base import (
     CompileError,
     DefinitionError,
@@ -247,10 +264,12 @@ __all__ = [
     "ContextOverflowError",
     "CopyRefusedError",
     "CorruptResponseError",
+    "CyclicPlanError",
     "DeadlineError",
     "DefinitionError",
     "EditRefusedError",
     "EffectDoneError",
+    "EmptyPlanError",
     "ExitOvertakenError",
     "Failure",
     "Finding",
@@ -288,6 +307,10 @@ __all__ = [
     "OutputRefusedError",
     "OutputTruncatedError",
     "OutputValidationError",
+    "PingPongError",
+    "PlanError",
+    "PlanReferenceError",
+    "PlanTooLongError",
     "QuestionChangedError",
     "QuestionClosedError",
     "QuestionError",
@@ -302,6 +325,7 @@ __all__ = [
     "ScopeCancelledError",
     "ScriptExhaustedError",
     "ScriptMismatchError",
+    "SpawnError",
     "StateConflictError",
     "StateError",
     "StateFieldError",
@@ -331,7 +355,9 @@ __all__ = [
     "UnknownQuestionError",
     "UnknownRunError",
     "UnknownToolError",
+    "UnknownWorkerError",
     "UnreadableError",
+    "UnresolvableRouteError",
     "ValueMissingError",
     "ValueRefusedError",
     "ValueTooLargeError",

@@ -8,13 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loomgraph.errors.base import LoomgraphError, brief
+from loomgraph.errors.base import LoomgraphError, brief, brief_text, names
 
-__all__ = ["ArchitectureError", "ThresholdError"]
+__all__ = [
+    "ArchitectureError",
+    "CyclicPlanError",
+    "EmptyPlanError",
+    "PingPongError",
+    "PlanError",
+    "PlanReferenceError",
+    "PlanTooLongError",
+    "SpawnError",
+    "ThresholdError",
+    "UnknownWorkerError",
+    "UnresolvableRouteError",
+]
 
 
 class ArchitectureError(LoomgraphError):
-    """An architecture came to no answer that it may give."""
+    """An architecture came to no answer that it may give.
+
+    `complaint` is what is said to the model whose answer led there, where it may answer again.
+    """
+
+    complaint: str = ""
 
 
 class ThresholdError(ArchitectureError):
@@ -28,3 +45,101 @@ class ThresholdError(ArchitectureError):
             f"'{name}': none of {len(self.drafts)} drafts {wanted}; the best one has {score:g}: {brief(best, 80)}. "
             f'Allow more rounds, ask for less, or take the best one with at_cap="best".'
         )
+
+
+class UnresolvableRouteError(ArchitectureError):
+    """A router's model chose a route that is not there, or was not sure enough, and there is no fallback.
+
+    `.route`, `.confidence` and `.reason` are what it said, `.value` is what was to be routed.
+    """
+
+    def __init__(
+        self, route: str, confidence: float, reason: str, value: Any, known: Sequence[str], least: float
+    ) -> None:
+        self.route, self.confidence, self.reason, self.value, self.known = (
+            route,
+            confidence,
+            reason,
+            value,
+            tuple(known),
+        )
+        what = (
+            f"the route '{route}' is sure to {confidence:g} and has to be to {least:g} (it says: {brief_text(reason)})"
+            if route in known
+            else f"there is no route '{route}', only {names(list(known))}"
+        )
+        super().__init__(f"{what}. Give the router a fallback=, or describe its routes better.")
+
+
+class UnknownWorkerError(ArchitectureError):
+    """Somebody was named who is not there. `.worker` is the name, `.finished` what was done until then."""
+
+    def __init__(self, by: str, worker: str, known: Sequence[str], finished: Any) -> None:
+        self.by, self.worker, self.known, self.finished = by, worker, tuple(known), finished
+        self.complaint = f"'{worker}' is not there; there are {names(list(known)) or 'none'}."
+        super().__init__(
+            f"'{by}' named '{worker}', who is not there; there are {names(list(known)) or 'none'}. Describe the others "
+            f"to it, or give it a better model."
+        )
+
+
+class SpawnError(ArchitectureError):
+    """A worker that a model wanted could not be made: too many, or the name is taken. `.finished` is what was done."""
+
+    def __init__(self, by: str, worker: str, detail: str, finished: Any) -> None:
+        self.by, self.worker, self.finished = by, worker, finished
+        self.complaint = f"the worker '{worker}' cannot be made: {detail}."
+        super().__init__(f"'{by}' wanted to make the worker '{worker}', but {detail}.")
+
+
+class PingPongError(ArchitectureError):
+    """Two agents handed a task to each other again and again. `.turns` has all that was said."""
+
+    def __init__(self, between: Sequence[str], times: int, turns: Any) -> None:
+        self.between, self.times, self.turns = tuple(between), times, turns
+        super().__init__(
+            f"{names(list(between))} handed the task to each other {times} times in a row. Tell them apart better in "
+            f"their instructions, or raise max_ping_pong=."
+        )
+
+
+class PlanError(ArchitectureError):
+    """A plan that cannot be carried out. `.plan` is the plan, `.finished` what earlier plans came to."""
+
+    def __init__(self, message: str, plan: Any, finished: Any) -> None:
+        self.plan, self.finished, self.complaint = plan, finished, message
+        super().__init__(message)
+
+
+class EmptyPlanError(PlanError):
+    """A plan without a step."""
+
+    def __init__(self, plan: Any, finished: Any) -> None:
+        super().__init__(
+            "the plan has no step. Allow a new plan with max_replans=, or say more of the task.", plan, finished
+        )
+
+
+class PlanTooLongError(PlanError):
+    """A plan of more steps than `max_steps` allows."""
+
+    def __init__(self, steps: int, limit: int, plan: Any, finished: Any) -> None:
+        self.steps, self.limit = steps, limit
+        super().__init__(f"the plan has {steps} steps, and {limit} are allowed. Raise max_steps=.", plan, finished)
+
+
+class PlanReferenceError(PlanError):
+    """A step has another's id, refers to one that is not there, or wants a tool that is not there."""
+
+    def __init__(self, step: str, detail: str, plan: Any, finished: Any) -> None:
+        self.step = step
+        super().__init__(f"step '{step}' of the plan cannot be carried out: {detail.rstrip('.')}.", plan, finished)
+
+
+class CyclicPlanError(PlanError):
+    """Steps that wait for each other. `.cycle` has their ids."""
+
+    def __init__(self, cycle: Sequence[str], plan: Any, finished: Any) -> None:
+        self.cycle = tuple(cycle)
+        ring = " -> ".join(f"'{step}'" for step in [*cycle, *cycle[:1]])
+        super().__init__(f"steps of the plan wait for each other: {ring}. None of it was carried out.", plan, finished)

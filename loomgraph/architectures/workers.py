@@ -1,0 +1,112 @@
+"""Workers: the agents, graphs and architectures that another agent hands work to, each with a name and a description.
+
+A worker begins a fresh conversation each time it is called. Its user, its budget and its limits are the caller's, and
+what it uses is counted there, because it is a graph inside the caller's run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from loomgraph.architectures.roles import Part, part
+from loomgraph.errors import DefinitionError, names
+from loomgraph.graph.refs import Embeddable
+from loomgraph.nodes.agent import Agent, Architecture
+from loomgraph.runtime.graph import Graph
+from loomgraph.runtime.workflow import Workflow
+
+__all__ = ["Called", "Member", "Worker", "Workers", "listed", "refuse_tools", "workers_of"]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who does the work, and what whoever chooses is told of it; by default the agent's or graph's own description."""
+
+    does: Part
+    description: str | None = None
+
+
+Workers: TypeAlias = (
+    "Mapping[str, Worker | Part] | Sequence[Worker | Agent[Any, Any] | Graph[Any, Any] | Workflow[Any, Any]]"
+)
+"""Workers by name, or in a row, each under its own name."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One worker, ready to stand as a node. `own` says that it works with the calling agent's model and tools."""
+
+    name: str
+    does: Embeddable
+    description: str
+    own: bool
+
+
+@dataclass(frozen=True)
+class Called:
+    """A condition: whether a value's `field` has this name."""
+
+    field: str
+    name: str
+
+    def __call__(self, value: Any) -> bool:
+        """Whether it is meant."""
+        return bool(getattr(value, self.field) == self.name)
+
+
+def workers_of(given: Workers, agent: Agent[Any, Any], what: str, **changes: Any) -> dict[str, Member]:
+    """The workers by name, in order. An architecture is worked by `agent` with these `changes`.
+
+    Raises DefinitionError if there are none, for two of one name, and for a row with what has no name of its own.
+    """
+    members: dict[str, Member] = {}
+    for name, worker in _named(given, agent, what):
+        does, description = (worker.does, worker.description) if isinstance(worker, Worker) else (worker, None)
+        if name in members:
+            raise DefinitionError(f"agent '{agent.name}' has two {what}s called '{name}'; give each its own name.")
+        own = isinstance(does, (str, Architecture))
+        members[name] = Member(name, part(does, agent, name, **changes), description or _described(does), own)
+    if not members:
+        raise DefinitionError(f"agent '{agent.name}' needs at least one {what}.")
+    return members
+
+
+def listed(members: Mapping[str, Member]) -> str:
+    """The workers as a model is told of them, a line each."""
+    return "\n".join(
+        f"- {name}: {member.description}" if member.description else f"- {name}" for name, member in members.items()
+    )
+
+
+def refuse_tools(agent: Agent[Any, Any], architecture: str, members: Mapping[str, Member]) -> None:
+    """Raise DefinitionError for an agent whose tools nobody would ever call."""
+    if agent.tools and not any(member.own for member in members.values()):
+        tools = names([tool.name for tool in agent.tools])
+        raise DefinitionError(
+            f"agent '{agent.name}': in the architecture '{architecture}' nobody would call its tools ({tools}). Give "
+            f"them to those who do the work: {names(list(members))}."
+        )
+
+
+def _named(given: Workers, agent: Agent[Any, Any], what: str) -> list[tuple[str, Any]]:
+    if isinstance(given, Mapping):
+        return list(given.items())
+    named: list[tuple[str, Any]] = []
+    for worker in given:
+        does = worker.does if isinstance(worker, Worker) else worker
+        if not isinstance(does, (Agent, Graph, Workflow)):
+            raise DefinitionError(
+                f"agent '{agent.name}': the {what} {does!r:.80} has no name of its own. Give a mapping from names."
+            )
+        named.append((does.name, worker))
+    return named
+
+
+def _described(does: Part) -> str:
+    if isinstance(does, Agent):
+        return does.description or ""
+    if isinstance(does, Graph):
+        return does.definition.doc or ""
+    return does.define().doc or "" if isinstance(does, Workflow) else ""

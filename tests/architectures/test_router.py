@@ -1,0 +1,181 @@
+"""Claims about the Router: what it costs, where things go, and what happens when a choice leads nowhere."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from loomgraph import END, START, Agent, NodeFailedError, Workflow, tool
+from loomgraph.architectures import ReAct, Router
+from loomgraph.architectures.workers import Worker
+from loomgraph.errors import DefinitionError, OutputValidationError, UnresolvableRouteError
+from loomgraph.models import ScriptedModel, ToolCall
+from loomgraph.store.memory import MemoryStore
+from loomgraph.testing.interleave import Turnstile
+from tests.architectures.voices import asked, heard, held, told
+from tests.properties.budget import examples
+
+pytestmark = pytest.mark.anyio
+
+NASTY = "{x} {{y}} ${z} \"quoted\" 'and' `ticks` {% raw %} %s </task> {"
+
+
+@tool(reads=())
+async def invoice(number: int) -> str:
+    """Look an invoice up."""
+    return f"invoice {number}: 40 EUR"
+
+
+def choice(route: str, confidence: float = 1.0) -> dict[str, Any]:
+    return {"route": route, "confidence": confidence, "reason": "it says so"}
+
+
+def desk(router: Router, *turns: Any, **options: Any) -> tuple[Agent[Any, Any], ScriptedModel]:
+    model = ScriptedModel(turns)
+    return Agent("desk", model, instructions="Be brief.", architecture=router, **options), model
+
+
+ROUTES: Any = {
+    "billing": Worker(Agent("billing", "echo", tools=[invoice]), "money and invoices"),
+    "tech": Agent("tech", "echo", description="machines that do not work"),
+}
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+async def test_it_costs_one_call_and_those_of_the_route(turns: int) -> None:
+    calls = [ToolCall(id=f"{i}", name="invoice", arguments={"number": i}) for i in range(turns)]
+    worker = ScriptedModel([*calls, "40 EUR."])
+    routes = {"billing": Agent("billing", worker, tools=[invoice]), "tech": Agent("tech", ScriptedModel([]))}
+    agent, model = desk(Router(routes), choice("billing"))
+    result = await agent.run("What is on invoice 7?")
+    assert result.output == "40 EUR."
+    assert (len(model.requests), len(worker.requests)) == (1, 1 + turns)
+    assert result.usage.model_calls == 1 + (1 + turns)
+    assert heard(model) == ["What is on invoice 7?"]
+    assert asked(worker.requests[0]) == "What is on invoice 7?"
+
+
+async def test_the_classifier_is_told_the_routes_and_answers_with_one_of_them() -> None:
+    agent, model = desk(Router(ROUTES, instructions="Sort it."), choice("tech"))
+    assert (await agent.run("It smokes.")).output == "It smokes."
+    assert told(model.requests[0]) == (
+        "Be brief.\n\nSort it.\n\nThe routes:\n- billing: money and invoices\n- tech: machines that do not work"
+    )
+    spec: Any = model.requests[0].output
+    assert spec.json_schema["properties"]["route"]["enum"] == ["billing", "tech"]
+
+
+async def test_a_choice_that_leads_nowhere_is_an_error_with_what_was_chosen() -> None:
+    for said, least in ((choice("sales"), 0.0), (choice("tech", 0.4), 0.5)):
+        agent, _ = desk(Router(ROUTES, min_confidence=least), said)
+        with pytest.raises(NodeFailedError) as caught:
+            await agent.run("Hello")
+        error = caught.value.__cause__
+        assert isinstance(error, UnresolvableRouteError)
+        assert (error.route, error.confidence, error.reason) == (said["route"], said["confidence"], "it says so")
+        assert (error.value, error.known) == ("Hello", ("billing", "tech"))
+        assert "classify/classifier" in caught.value.finished
+
+
+async def test_a_fallback_takes_what_leads_nowhere() -> None:
+    for said in (choice("sales"), choice("tech", 0.4)):
+        agent, _ = desk(Router(ROUTES, fallback="billing", min_confidence=0.5), said)
+        result = await agent.run("Hello")
+        assert result.output == "Hello"
+        assert {"to tech", "tech"} <= {record.key for record in result.activations if record.status == "skipped"}
+        assert result.node("classify")[0].output.choice.route == said["route"]
+    agent, _ = desk(Router(ROUTES, fallback=Agent("person", ScriptedModel(["I look at it."]))), choice("sales"))
+    assert (await agent.run("Hello")).output == "I look at it."
+
+
+async def test_an_answer_that_is_no_choice_goes_back_once_and_is_then_an_error() -> None:
+    agent, model = desk(Router(ROUTES), "billing!", choice("billing"))
+    assert (await agent.run("Hello")).output == "Hello"
+    assert len(model.requests) == 2
+    agent, _ = desk(Router(ROUTES), "billing!", "billing!!")
+    with pytest.raises(NodeFailedError) as caught:
+        await agent.run("Hello")
+    assert isinstance(caught.value.__cause__, OutputValidationError)
+    assert caught.value.__cause__.raw == "billing!!"
+
+
+async def test_text_passes_as_it_was_written() -> None:
+    agent, model = desk(Router(ROUTES), choice("tech"))
+    assert (await agent.run(NASTY)).output == NASTY
+    assert heard(model) == [NASTY]
+
+
+async def test_a_route_is_an_architecture_of_the_agents_own_or_a_graph() -> None:
+    wf = Workflow("shout", input=str, output=str, doc="says it louder")
+
+    @wf.node
+    async def shout(text: str) -> str:
+        return text.upper()
+
+    wf.chain(START, shout, END)
+    agent, model = desk(
+        Router({"own": ReAct(), "loud": wf}),
+        *(choice("own"), ToolCall(id="1", name="invoice", arguments={"number": 1}), "Paid.", choice("loud")),
+        tools=[invoice],
+    )
+    assert (await agent.run("Invoice 1?")).output == "Paid."
+    assert (await agent.run("hello")).output == "HELLO"
+    assert "- loud: says it louder" in told(model.requests[0])
+    assert told(model.requests[1]) == "Be brief."
+
+
+async def test_values_of_types_go_through() -> None:
+    class Ticket(BaseModel):
+        text: str
+        urgency: Literal["low", "high"]
+
+    worker: Agent[Any, Any] = Agent("clerk", ScriptedModel([{"done": True}]), input=Ticket, output=dict[str, bool])
+    agent, model = desk(Router([worker]), choice("clerk"), input=Ticket, output=dict[str, bool])
+    result = await agent.run(Ticket(text="a", urgency="low"), store=MemoryStore())
+    assert result.output == {"done": True}
+    assert '"urgency": "low"' in heard(model)[0]
+
+
+async def test_what_cannot_be_meant_is_refused() -> None:
+    strange: Any = [ReAct()]
+    wrong: Any = {"a": 5}
+    for router, complaint in (
+        (Router({}), "needs at least one route"),
+        (Router([Agent("a", "echo"), Agent("a", "echo")]), "two routes called 'a'"),
+        (Router(ROUTES, fallback="sales"), "names no route; there are 'billing' and 'tech'"),
+        (Router(ROUTES, min_confidence=2), "min_confidence=2"),
+        (Router(strange), "has no name of its own"),
+        (Router(wrong), "cannot do the part 'a'"),
+    ):
+        with pytest.raises(DefinitionError, match=complaint):
+            _ = desk(router)[0].graph
+    with pytest.raises(DefinitionError, match=r"nobody would call its tools \('invoice'\)"):
+        _ = desk(Router(ROUTES), tools=[invoice])[0].graph
+
+
+async def test_the_drawing_shows_the_classifier_and_every_node_of_every_route() -> None:
+    drawn = desk(Router(ROUTES))[0].to_mermaid()
+    for label in ("classify", "classifier", "choose", "to billing", "to tech", "billing", "tools", "model"):
+        assert f'"{label}' in drawn
+    assert '|"billing"|' in drawn
+    assert '|"tech"|' in drawn
+
+
+@examples(5)
+@given(st.data())
+def test_timing_changes_nothing(data: Any) -> None:
+    async def main() -> None:
+        turnstile = Turnstile(lambda n: data.draw(st.integers(0, n - 1)))
+        model: Any = held(ScriptedModel([choice("tech")]), turnstile)
+        worker: Any = held(ScriptedModel(["It is off."]), turnstile)
+        agent = Agent("desk", model, architecture=Router([Agent("tech", worker), Agent("billing", "echo")]))
+        result = await turnstile.drive(lambda: agent.run("It smokes."))
+        assert result.output == "It is off."
+        assert turnstile.order == ["scripted"] * 4
+
+    anyio.run(main)
