@@ -88,6 +88,13 @@ class Journal:
     async def commit(self) -> None:
         """Make what was recorded so far durable, whoever is cancelled meanwhile. In memory there is nothing to do."""
 
+    def owned(self) -> bool:
+        """Whether nobody else can have gone on with the run meanwhile. False: `confirm` before anything is done."""
+        return True
+
+    async def confirm(self) -> None:
+        """Make sure of it; raises if somebody else has the run, which then ends here."""
+
     def close(self) -> None:
         """No more will come."""
         self.closed = True

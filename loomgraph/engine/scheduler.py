@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from threading import get_ident
 from typing import Any
 
@@ -125,15 +125,24 @@ class Scheduler:
         except BaseException:
             group.cancel_scope.cancel()
             raise
-        done = anyio.Event()
-        self.variables.copy().run(group.start_soon, self._write, done)
-        await done.wait()
-        if journal.broken is not None:
-            raise journal.broken
+        await self._apart(journal.commit)
 
-    async def _write(self, done: anyio.Event) -> None:
+    async def owned(self) -> None:
+        """Return once it is sure that the run is still this process's, for node code is about to have an effect."""
+        if not self.journal.owned():
+            await self._apart(self.journal.confirm)
+
+    async def _apart(self, write: Callable[[], Awaitable[None]]) -> None:
+        group, done = self.group, anyio.Event()
+        assert group is not None
+        self.variables.copy().run(group.start_soon, self._write, write, done)
+        await done.wait()
+        if self.journal.broken is not None:
+            raise self.journal.broken
+
+    async def _write(self, write: Callable[[], Awaitable[None]], done: anyio.Event) -> None:
         try:
-            await self.journal.commit()
+            await write()
         finally:
             done.set()
 

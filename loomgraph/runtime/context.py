@@ -223,6 +223,7 @@ class RunContext(Context[Any, Any]):
         doing[activation] = doing.get(activation, 0) + 1
         self._steps += 1
         try:
+            await self._scheduler.owned()
             await self._keep(name, await _called(fn, args, kwargs), tp)
         finally:
             self._done()

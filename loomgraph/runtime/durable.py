@@ -55,6 +55,7 @@ class DurableJournal(Journal):
         self.log = log
         self.durability: Durability = durability
         self.lease: Lease | None = None
+        self.ttl = 0.0
         self._written = 0
         self.values: Mapping[bytes, bytes] = {}
         self._writing = False
@@ -90,7 +91,7 @@ class DurableJournal(Journal):
         if self.broken is not None:
             raise self.broken
         if self.durability == "exit" or self._written >= len(self.entries):
-            return True
+            return self.owned()
         if self._writing or self._append_now is None:
             return False
         assert self.lease is not None
@@ -106,12 +107,34 @@ class DurableJournal(Journal):
             self.changes = batch.changes
             return False
         self.wrote(end, batch)
-        return True
+        return self.owned()
+
+    def owned(self) -> bool:
+        # by the clock that whoever wants the run looks at
+        return self.lease is None or self._now() < self.lease.expires
+
+    async def confirm(self) -> None:
+        """Renew a lease that has run out, because this process was stopped or kept from renewing it. Raises
+        LeaseLostError if somebody has taken the run over, and what the store raises; the run ends with it."""
+        if self.owned():
+            return
+        with anyio.CancelScope(shield=True):
+            if self.broken is not None:
+                raise self.broken
+            lease = self.lease
+            assert lease is not None
+            try:
+                renewed = await self.store.renew(lease, self.ttl)
+            except BaseException as error:
+                self._break(error)
+                raise
+            self.lease = renewed if self.lease is not None else None
 
     async def commit(self) -> None:
-        if self.durability == "exit" or (self.durability == "batch" and self._writing):
-            return
-        await self.flush()
+        if self.durability == "sync" or (self.durability == "batch" and not self._writing):
+            await self.flush()
+        # after the write, however long it took: what was written is now to be acted on
+        await self.confirm()
 
     async def flush(self, status: RunStatus | None = None) -> None:
         """Write everything recorded so far, and the run's status; returns once it is durable.

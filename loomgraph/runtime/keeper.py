@@ -39,11 +39,13 @@ class Keeper:
         """Record the run with what its journal has so far. Raises RunExistsError."""
         end, batch = journal.batch()
         journal.lease = await self.store.create(header, batch, owner=self.owner, ttl=self.ttl)
+        journal.ttl = self.ttl
         journal.wrote(end, batch)
 
     async def acquire(self, journal: DurableJournal) -> None:
         """Take the lease of a run that is there. Raises UnknownRunError and RunBusyError."""
         journal.lease = await self.store.acquire(self.run_id, self.owner, self.ttl)
+        journal.ttl = self.ttl
 
     @asynccontextmanager
     async def keeping(self, journal: DurableJournal, stop: Callable[[str], None]) -> AsyncGenerator[None]:
@@ -73,7 +75,7 @@ class Keeper:
                 stop("another process took the run over")
                 return
             except Exception as error:
-                # the lease holds until somebody takes the run over, which every write finds out: try again
+                # once the lease has run out, nothing is done before it was renewed: until then, try again
                 trouble = error
 
     async def _release(self, journal: DurableJournal) -> None:

@@ -195,13 +195,15 @@ async def test_going_on_after_a_failure_gives_it_all_its_attempts_again() -> Non
 
 
 class ForgetfulStore(WatchedStore):
-    """Cannot renew a lease, nor give one up."""
+    """Cannot renew a lease the first times, nor give one up."""
 
     renewals = 0
 
     async def renew(self, lease: Lease, ttl: float) -> Lease:
         self.renewals += 1
-        raise StoreLockedError(self.name, 30)
+        if self.renewals <= 3:
+            raise StoreLockedError(self.name, 30)
+        return await super().renew(lease, ttl)
 
     async def release(self, lease: Lease) -> None:
         raise StoreLockedError(self.name, 30)
