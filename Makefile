@@ -21,7 +21,7 @@ test: $(VENV)/.dev
 # kills runs at every one of their writes, where `make test` takes a sample; EXAMPLES random workflows on each event loop
 EXAMPLES ?= 25
 crash: $(VENV)/.dev
-	@LOOMGRAPH_CRASH_STRIDE=1 LOOMGRAPH_CRASH_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) tests/crash
+	@LOOMGRAPH_CRASH_STRIDE=1 LOOMGRAPH_CRASH_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) tests/crash tests/architectures/test_killed.py
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -7,19 +7,35 @@ offer more in the entry point group `loomgraph.architectures`: a callable that r
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from loomgraph.architectures.actor_critic import ActorCritic
 from loomgraph.architectures.react import ReAct
 from loomgraph.architectures.router import Router
+from loomgraph.architectures.self_refine import SelfRefine
 from loomgraph.architectures.supervisor import Supervisor
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
-__all__ = ["ENTRY_POINTS", "ReAct", "Router", "Supervisor", "architecture_names", "resolve_architecture"]
+__all__ = [
+    "ENTRY_POINTS",
+    "ActorCritic",
+    "ReAct",
+    "Router",
+    "SelfRefine",
+    "Supervisor",
+    "architecture_names",
+    "resolve_architecture",
+]
 
 ENTRY_POINTS = "loomgraph.architectures"
 
-_KNOWN = {"react": ReAct}
+_KNOWN: dict[str, Callable[[], Architecture]] = {
+    "actor-critic": ActorCritic,
+    "react": ReAct,
+    "self-refine": SelfRefine,
+}
 
 
 def architecture_names() -> tuple[str, ...]:

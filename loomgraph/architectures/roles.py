@@ -6,28 +6,61 @@ reads it as it was written.
 
 from __future__ import annotations
 
+import types
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from loomgraph.errors import DefinitionError
 from loomgraph.graph.context import Context
-from loomgraph.graph.refs import END, START, Embeddable
+from loomgraph.graph.refs import END, OTHERWISE, START, Embeddable
 from loomgraph.graph.signature import describe_type
 from loomgraph.models.messages import Image, ProviderPart, Text, UserMessage
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent, Architecture
+from loomgraph.nodes.answer import prompt_node, repairable
+from loomgraph.nodes.conversation import Conversation
 from loomgraph.nodes.model_call import Instructions, instructions_mark
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
-__all__ = ["Part", "both", "noted", "part", "role", "sections", "shown", "task_of", "typed"]
+__all__ = [
+    "Part",
+    "Travelling",
+    "arms",
+    "both",
+    "judging",
+    "noted",
+    "part",
+    "role",
+    "sections",
+    "shown",
+    "task_of",
+    "told_part",
+    "typed",
+]
 
 Part: TypeAlias = "Architecture | Agent[Any, Any] | Graph[Any, Any] | Workflow[Any, Any] | str"
 """What may do a part of the work: an architecture or its name (worked with the agent's model, tools and instructions),
 or something that is a graph of its own."""
+
+
+class Travelling(BaseModel):
+    """What travels along an architecture's edges. One that is generic is named without its types, as drawings show it.
+
+    It takes values of any class, as an agent does; what a store does not keep, it refuses at the write.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """The class's own name."""
+        return cls.__name__
 
 
 def role(
@@ -54,9 +87,28 @@ def role(
         input=input,
         output=output,
         prompt=prompt,
-        architecture="react",
+        architecture=_OneCall(),
         description=None,
     )
+
+
+class _OneCall:
+    """How a role works: it is asked, and its answer is read, or sent back with what is wrong with it."""
+
+    name = "one-call"
+
+    def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output)
+        prompt = wf.node(prompt_node(agent.input, agent.opening), name="prompt")
+        model = wf.node(agent.model_call(), name="model")
+        answer = wf.node(agent.answer(), name="answer")
+        wf.chain(START, prompt, model, answer)
+        if repairable(agent.output, agent.repairs):
+            wf.edge(answer, model, when=Conversation, cap=agent.repairs + 1)
+            wf.edge(answer, END, when=OTHERWISE)
+        else:
+            wf.edge(answer, END)
+        return wf
 
 
 def part(does: Part, agent: Agent[Any, Any], name: str, **changes: Any) -> Embeddable:
@@ -77,15 +129,62 @@ def part(does: Part, agent: Agent[Any, Any], name: str, **changes: Any) -> Embed
     )
 
 
+def told_part(
+    does: Part, agent: Agent[Any, Any], name: str, *, takes: Any, prompt: Callable[[Any], UserMessage]
+) -> Embeddable:
+    """What does a part of the work when there is more to tell it than the task: `prompt` says all of it.
+
+    An architecture is worked by `agent` with that prompt; another graph is given it as text, so it must take str (or a
+    Conversation, as agents do). Raises DefinitionError if it takes neither.
+    """
+    body = part(does, agent, name, input=takes, prompt=prompt)
+    if isinstance(does, (str, Architecture)):
+        return body
+    graph: Graph[Any, Any] = cast("Any", body).graph if isinstance(body, Agent) else cast("Any", body)
+    accepted = arms(graph.input_type)
+    text, conversation = str in accepted or Any in accepted, Conversation in accepted
+    if not (text or conversation):
+        raise DefinitionError(
+            f"'{graph.name}' does the part '{name}' of agent '{agent.name}', so it is told the task and more as text, "
+            f"but it takes {describe_type(graph.input_type)}. Give a graph that takes str, or an architecture."
+        )
+
+    async def tell(value: Any) -> Any:
+        message = prompt(value)
+        if text and all(isinstance(piece, Text) for piece in message.parts):
+            return message.text
+        if not conversation:
+            raise DefinitionError(f"'{graph.name}' takes text, and the task has pictures. Give it an Agent.")
+        return Conversation(messages=[message])
+
+    gives: Any = (str | Conversation if conversation else str) if text else Conversation
+    wf: Workflow[Any, Any] = Workflow(name, input=takes, output=graph.output_type)
+    wf.chain(START, wf.node(typed(tell, value=takes, gives=gives)), wf.node(graph, name=name), END)
+    return wf.compile()
+
+
+def arms(tp: Any) -> tuple[Any, ...]:
+    """The members of a union; of any other type itself."""
+    return typing.get_args(tp) if typing.get_origin(tp) in {typing.Union, types.UnionType} else (tp,)
+
+
 def noted(
-    name: str, does: Embeddable, note: Callable[..., Any], *, takes: Any, gives: Any, answer: Any
+    name: str,
+    does: Embeddable,
+    note: Callable[..., Any],
+    *,
+    takes: Any,
+    gives: Any,
+    answer: Any,
+    called: str | None = None,
 ) -> Graph[Any, Any]:
     """A graph that does something and then notes it together with what it was given.
 
     `note(given, answer)` gets the graph's input, of type `takes`, and the answer to it; it gives the graph's output.
+    `called` is the name of the node that does it, if that is not the name of what does it.
     """
     wf: Workflow[Any, Any] = Workflow(name, input=takes, output=gives)
-    done = wf.node(does)
+    done = wf.node(does, name=called)
     kept = wf.node(typed(note, given=takes, answer=answer, gives=gives))
     wf.edge(START, done)
     wf.join({"given": START, "answer": done}, into=kept)
@@ -134,18 +233,24 @@ def sections(**named: str | UserMessage | None) -> UserMessage:
 
 @dataclass(frozen=True)
 class _Both:
-    first: Callable[[Context], str]
-    then: str
+    pieces: tuple[Instructions, ...]
 
     def __call__(self, ctx: Context) -> str:
-        return f"{self.first(ctx)}\n\n{self.then}"
+        told = (piece if isinstance(piece, str) else piece(ctx) for piece in self.pieces)
+        return "\n\n".join(text for text in told if text)
 
     def __loomgraph_fingerprint__(self) -> str:
-        return f"{instructions_mark(self.first)} {self.then}"
+        return " ".join(instructions_mark(piece) for piece in self.pieces)
 
 
-def both(first: Instructions, then: str) -> Instructions:
-    """Instructions after which others follow; one of them may be empty."""
-    if not first or not then:
-        return first or then
-    return f"{first}\n\n{then}" if isinstance(first, str) else _Both(first, then)
+def both(*pieces: Instructions) -> Instructions:
+    """Instructions that follow each other; empty ones are left out."""
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    return "\n\n".join(filter(None, texts)) if len(texts) == len(pieces) else _Both(pieces)
+
+
+def judging(agent: Agent[Any, Any], instructions: str) -> Instructions:
+    """The instructions of a role that judges what this agent writes: it must know what the agent was told to do."""
+    if not agent.instructions:
+        return instructions
+    return both(instructions, "The author was given these instructions:", agent.instructions)

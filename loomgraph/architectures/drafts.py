@@ -1,0 +1,127 @@
+"""Drafts that are judged and written again: what SelfRefine, ActorCritic and Reflexion have in common.
+
+The values that travel along their edges, and the choice of the best draft. Asks no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from loomgraph.architectures.roles import Travelling, typed
+from loomgraph.errors import DefinitionError, ThresholdError
+from loomgraph.nodes.agent import Agent
+
+__all__ = [
+    "Accepted",
+    "AtCap",
+    "Draft",
+    "Judged",
+    "Kinds",
+    "Rejected",
+    "Rounds",
+    "best_node",
+    "best_of",
+    "check_rounds",
+    "story",
+]
+
+TaskT = TypeVar("TaskT")
+OutT = TypeVar("OutT")
+
+AtCap: TypeAlias = Literal["best", "fail"]
+"""What comes after the last round if no draft was good enough: the best one, or ThresholdError with all of them."""
+
+
+class Judged(Travelling, Generic[OutT]):
+    """A draft, its score from 0 to 1, and what was said of it."""
+
+    answer: OutT
+    score: float
+    review: str
+
+
+class Rounds(Travelling, Generic[TaskT, OutT]):
+    """A task, and the drafts that were judged so far, in order."""
+
+    task: TaskT
+    drafts: list[Judged[OutT]] = Field(default_factory=list[Any])
+
+
+class Draft(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
+    """One more draft, `answer`, that is not judged yet."""
+
+    answer: OutT
+
+    def judged(self, score: float, review: str) -> list[Judged[OutT]]:
+        """All drafts, with what is said of this one."""
+        return [*self.drafts, Judged[Any](answer=self.answer, score=score, review=review)]
+
+
+class Accepted(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
+    """The last draft is good enough."""
+
+
+class Rejected(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
+    """The last draft is not good enough."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The types that travel for one agent, with its input and output in them."""
+
+    rounds: Any
+    draft: Any
+    accepted: Any
+    rejected: Any
+
+    @classmethod
+    def of(cls, agent: Agent[Any, Any]) -> Kinds:
+        """Those of this agent."""
+        generic: tuple[Any, ...] = (Rounds, Draft, Accepted, Rejected)
+        return cls(*(kind[agent.input, agent.output] for kind in generic))
+
+    @property
+    def outcome(self) -> Any:
+        """What a judgement gives."""
+        return self.accepted | self.rejected
+
+
+def best_of(drafts: Sequence[Judged[OutT]]) -> Judged[OutT]:
+    """The draft with the highest score; of equal ones the earliest."""
+    return max(drafts, key=lambda draft: draft.score)
+
+
+def best_node(agent: Agent[Any, Any], threshold: float | None, at_cap: AtCap) -> Callable[..., Any]:
+    """A node body that gives the best draft, of rounds whose last one was accepted or not."""
+
+    async def best(rounds: Rounds[Any, Any]) -> Any:
+        chosen = best_of(rounds.drafts)
+        if at_cap == "fail" and isinstance(rounds, Rejected):
+            answers = [draft.answer for draft in rounds.drafts]
+            raise ThresholdError(agent.name, threshold, chosen.score, chosen.answer, answers)
+        return chosen.answer
+
+    return typed(best, rounds=Kinds.of(agent).outcome, gives=agent.output)
+
+
+def story(rounds: Rounds[Any, Any], show: Callable[[Any], str]) -> dict[str, str]:
+    """The drafts and what was said of each, as sections of a prompt."""
+    told: dict[str, str] = {}
+    for number, draft in enumerate(rounds.drafts, 1):
+        told[f"draft_{number}"] = show(draft.answer)
+        told[f"review_{number}"] = f"{draft.review}\n\nScore: {draft.score:g}"
+    return told
+
+
+def check_rounds(architecture: str, name: str, rounds: int, threshold: float | None, at_cap: AtCap) -> None:
+    """Raise DefinitionError for settings that cannot be meant."""
+    if rounds < 1:
+        raise DefinitionError(f"{architecture}({name}={rounds}) would write nothing; use at least 1.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise DefinitionError(f"{architecture}(threshold={threshold:g}) is out of reach; scores go from 0 to 1.")
+    if at_cap not in ("best", "fail"):
+        raise DefinitionError(f"{architecture}(at_cap={at_cap!r}) is unknown; use 'best' or 'fail'.")
