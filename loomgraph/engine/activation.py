@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # an activation points to its scope, and a scope keeps its ac
     from loomgraph.engine.state import View
 
 __all__ = [
+    "PATCHED",
     "Activation",
     "Cancel",
     "Causes",
@@ -32,6 +33,10 @@ Trouble = tuple[Failure, BaseException]
 
 # shared by all activations without steps; whoever has one gets a dict of its own
 _NO_STEPS: dict[str, Any] = {}
+
+
+PATCHED = "patched:"
+"""Begins the names of the steps that keep what `ctx.patched` said."""
 
 
 def signal_step(signal: str, number: int) -> str:

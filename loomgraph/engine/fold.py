@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from loomgraph.compile.plan import Plan
 from loomgraph.engine import early
-from loomgraph.engine.activation import Activation, Cancel, Completed, Ended, Failed, Stored
+from loomgraph.engine.activation import PATCHED, Activation, Cancel, Completed, Ended, Failed, Stored
 from loomgraph.engine.facts import Shadow, key_of
 from loomgraph.engine.later import later, read, read_command, read_scope
 from loomgraph.engine.machine import Command, Fact, Machine
@@ -46,6 +46,8 @@ _NONE: Any = object()
 
 _WAITING = frozenset({QuestionAsked, QuestionAnswered, SignalAwaited, SignalReceived, NodeHeld})
 _TOLD = _WAITING | {NodeStarted, StepSucceeded, AttemptFailed, NodeSucceeded}
+# what code leaves behind in the middle of an activation, and finds again when it starts anew
+_LEFT = frozenset({StepSucceeded, QuestionAsked, QuestionAnswered, SignalAwaited, SignalReceived})
 
 Past = tuple[Any, str, tuple[Any, ...]]
 """(event class, key, the event's own fields in the order of `facts.FIELDS`): one entry of a log, as read."""
@@ -167,6 +169,8 @@ class Fold:
 
     def _tell(self, kind: Any, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Tell the machine what happened to an activation; returns the event's fields with live values."""
+        if kind in _LEFT and not (kind is StepSucceeded and values[0].startswith(PATCHED)):
+            self.machine.inherited.add(activation)
         if kind is NodeStarted:
             activation.attempt = values[0]
             if values[1] is not None:  # put there by whoever forked the run
@@ -211,6 +215,12 @@ class Fold:
             for c in self._pending
             if (c.scope.path not in self._over if isinstance(c, Ended) else not isinstance(c, Cancel) and self._open(c))
         ]
+        for path in self.named:
+            head = path.rpartition("/@")[0]
+            base, _, again = head.rpartition("!")
+            parent = self.index.get(base if base and again.isdigit() else head)
+            if parent is not None:
+                self.machine.inherited.add(parent)
         self.machine.index = self.machine.foreseen = None
         if self.root is not None:
             read_scope(self.root)

@@ -75,6 +75,8 @@ class Machine:
         # in a fold: the keys of the headers that began another iteration, and of those that went on past their cap
         self.foreseen: tuple[set[str], set[str]] | None = None
         self.edits: Edits | None = None
+        # activations in which an earlier process left something durable: a step, a question, a graph it had begun
+        self.inherited: set[Activation] = set()
         self.commands: deque[Command] = deque()
         self.facts: list[Fact] = []
 

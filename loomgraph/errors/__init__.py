@@ -29,6 +29,7 @@
     ├── LogMismatchError            a log names what the graph does not have
     ├── UnknownEventError           a place in a log that is not there; says what is
     ├── EditRefusedError            what a fork was to change cannot be changed there
+    │   └── EditTooLateError        it happened after the point at which the fork leaves the other run
     ├── ValueMissingError           a log names a value that its store does not have
     ├── RecordedError               a failure read back from a log, standing for the exception of then
     ├── QuestionError               something is wrong with a question or its answer; the run stays as it was
@@ -155,6 +156,7 @@ from loomgraph.errors.base import (
 )
 from loomgraph.errors.log import (
     EditRefusedError,
+    EditTooLateError,
     GraphChangedError,
     InDoubtError,
     LogMismatchError,
@@ -268,6 +270,7 @@ __all__ = [
     "DeadlineError",
     "DefinitionError",
     "EditRefusedError",
+    "EditTooLateError",
     "EffectDoneError",
     "EmptyPlanError",
     "ExitOvertakenError",

@@ -9,6 +9,7 @@ from loomgraph.errors.base import Failure, LoomgraphError, names
 
 __all__ = [
     "EditRefusedError",
+    "EditTooLateError",
     "GraphChangedError",
     "InDoubtError",
     "LogMismatchError",
@@ -59,6 +60,15 @@ class EditRefusedError(LoomgraphError):
     def __init__(self, run_id: str, key: str, detail: str) -> None:
         self.run_id, self.key = run_id, key
         super().__init__(f"a fork of run '{run_id}' cannot change '{key}': {detail}")
+
+
+class EditTooLateError(EditRefusedError):
+    """A fork leaves the other run before what it is to change happened: `.seq` is that event, `.at` the last it has."""
+
+    def __init__(self, run_id: str, key: str, seq: int, at: int) -> None:
+        self.seq, self.at = seq, at
+        where = f"that is event {seq}, and the fork leaves the run after event {at}."
+        super().__init__(run_id, key, f"{where} Fork it there: at={key!r}, or without at=.")
 
 
 class ValueMissingError(LoomgraphError):

@@ -145,6 +145,20 @@ class Context(Generic[StateT, DepsT]):
         """
         raise NotImplementedError
 
+    def patched(self, id: str) -> bool:
+        """Whether this activation goes the new way of a change to its code that you call `id`.
+
+        For node code that changes while runs are half-way through it (resumed with on_change="compatible", or with a
+        `version=` that stayed): `if ctx.patched("two-taxes"): ... else: ...`, with what it did before in the `else`.
+        True, unless this activation has left something in its log that the old way would find again, and has not asked
+        for `id` before it did: a durable step, a sleep, a question, a wait for a signal or a graph of `ctx.run`.
+        What was said first is kept with the log, and said again by every later attempt, in any process; two activations
+        of one node decide each for itself. Ask before the first step of the new way, not after it. Works in plain
+        functions too. Once no run is left that began the old way, take the call and the `else` out: what is kept is
+        then never asked for. Raises DefinitionError for an empty id.
+        """
+        raise NotImplementedError
+
     @overload
     async def ask(self, question: Any, answer: type[T], *, key: str | None = None) -> T: ...
 

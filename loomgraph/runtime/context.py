@@ -17,7 +17,7 @@ import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from loomgraph.compile.values import validator
-from loomgraph.engine.activation import Activation, Stored, signal_step
+from loomgraph.engine.activation import PATCHED, Activation, Stored, signal_step
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.waits import Paused
@@ -256,6 +256,28 @@ class RunContext(Context[Any, Any]):
             value = self._scheduler.journal.recall(tp, value.ref, f"{name} of node '{self.node}'")
             activation.stepped(name, value)
         return own(value)
+
+    def patched(self, id: str) -> bool:
+        if not id:
+            raise DefinitionError(f"node '{self.node}' calls ctx.patched(''); name the change: ctx.patched('new-tax').")
+        name = PATCHED + id
+        if name not in self._activation.steps:
+            if threading.get_ident() == self._scheduler.thread:
+                self._decide(name)
+            else:
+                anyio.from_thread.run_sync(self._decide, name)
+        return bool(self._kept(name, bool))
+
+    def _decide(self, name: str) -> None:
+        """Keep whether this activation goes the new way: it does unless earlier code left something in it."""
+        activation, journal = self._activation, self._scheduler.journal
+        new = activation not in self._scheduler.machine.inherited
+        if journal.durable and not activation.dead:
+            journal.prepare_step(activation, name, bool, new)
+        activation.stepped(name, new)
+        if not activation.dead:
+            # written with the next step or answer at the latest, and without one there is nothing to be kept apart from
+            journal.add(StepSucceeded, activation, (name, new, "run"))
 
     async def sleep(self, seconds: float) -> None:
         name = f"sleep:{self._ordinal('sleep')}"

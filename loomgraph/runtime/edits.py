@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
-from loomgraph.errors import EditRefusedError, UnknownEventError, brief
+from loomgraph.errors import EditRefusedError, EditTooLateError, UnknownEventError, brief
 from loomgraph.events import (
     NodeCancelled,
     NodeFailed,
@@ -25,7 +25,7 @@ from loomgraph.events import (
 from loomgraph.graph.definition import Definition, GraphBody, NodeDef
 from loomgraph.graph.refs import START
 from loomgraph.graph.signature import EMPTY, describe_type
-from loomgraph.runtime.format import NAMED, LogFormat, input_type, output_type, read_event
+from loomgraph.runtime.format import KINDS, NAMED, LogFormat, input_type, output_type, read_event
 from loomgraph.store.protocol import StoredEvent
 
 __all__ = ["BEGIN", "Refs", "by_key", "carried", "input_ref", "merged", "output_ref"]
@@ -68,27 +68,39 @@ def merged(old: Refs, new: Refs) -> Refs:
     return Refs({**old.inputs, **new.inputs}, {**old.outputs, **new.outputs})
 
 
-def by_key(run_id: str, events: Sequence[StoredEvent], edits: Mapping[Any, Any] | None) -> dict[str, Any]:
-    """Edits by activation key, START as BEGIN.
+def by_key(
+    run_id: str, events: Sequence[StoredEvent], left: Sequence[StoredEvent], edits: Mapping[Any, Any] | None
+) -> dict[str, Any]:
+    """Edits by activation key, START as BEGIN. `events` are of the pass that is gone on from, `left` those left out.
 
-    Raises UnknownEventError for a key that is not in these events, EditRefusedError for what was skipped.
+    Raises UnknownEventError for a key that is not in these events, EditTooLateError for one that is only in those left
+    out, EditRefusedError for what was skipped.
     """
-    said: dict[str, Any] = {}
-    for stored in events:
-        kind, key, _ = read_event(stored)
-        if kind is NodeStarted or kind in _SETTLED:
-            said[key] = kind
+    said = _said(events)
     found: dict[str, Any] = {}
+    after = _said(left) if edits else {}
     for key, value in (edits or {}).items():
         if key is START or (key == START.name and key not in said):
             found[BEGIN] = value
             continue
+        if key not in said and key in after:
+            raise EditTooLateError(run_id, key, after[key][1], events[-1].seq)
         if key not in said:
             raise UnknownEventError(run_id, str(key), len(events), [START.name, *said])
-        if said[key] is NodeSkipped:
+        if said[key][0] is NodeSkipped:
             raise EditRefusedError(run_id, key, "it was skipped, so it was given nothing. Edit what led there.")
         found[key] = value
     return found
+
+
+def _said(events: Sequence[StoredEvent]) -> dict[str, tuple[Any, int]]:
+    """What these events say of activations that have begun or are settled, last of each: the kind and the number."""
+    said: dict[str, tuple[Any, int]] = {}
+    for stored in events:
+        kind = KINDS.get(stored.kind)
+        if kind is NodeStarted or kind in _SETTLED:
+            said[stored.key] = (kind, stored.seq)
+    return said
 
 
 def output_ref(run_id: str, log: LogFormat, key: str, value: Any) -> Any:

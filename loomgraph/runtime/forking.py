@@ -18,7 +18,7 @@ from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose
-from loomgraph.errors import InputRefusedError
+from loomgraph.errors import GraphChangedError, InputRefusedError
 from loomgraph.events import VERSION, NodeFailed, NodeStarted, NodeSucceeded, RunRedriven
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.edits import BEGIN, Refs, by_key, carried, input_ref, merged, output_ref
@@ -46,9 +46,10 @@ async def fork(
     recorded = await read(store, run_id, compiled)
     stop = place_of(run_id, recorded.events, at) + 1
     digests = await store.digests(run_id, stop)
-    recorded.events = recorded.events[:stop]
+    recorded.events, left = recorded.events[:stop], recorded.events[stop:]
     log, known = recorded.log, recorded.events
-    given, gives = by_key(run_id, known, inputs), by_key(run_id, known, outputs)
+    of_pass = known[recorded.first :]
+    given, gives = (by_key(run_id, of_pass, left, edits) for edits in (inputs, outputs))
     begin = (given.pop(BEGIN),) if BEGIN in given else None
     edits = Refs(
         {key: input_ref(run_id, log, key, value) for key, value in given.items()},
@@ -116,12 +117,13 @@ def _in_place(recorded: Recorded, edits: Refs) -> StoredEvent | None:
 def _redriven(recorded: Recorded, compiled: CompiledGraph, edits: Refs, begin: tuple[Any] | None) -> StoredEvent:
     """The RunRedriven that the fork goes on with."""
     definition, log = compiled.definition, recorded.log
-    value, state = recorded.beginning()
+    if not recorded.traceable:
+        raise GraphChangedError(recorded.header.run_id, [recorded.too_old])
+    value, state = recorded.beginning(begin)
     if begin is not None:
         detail = validator(definition.input)(begin[0])
         if detail is not None:
             raise InputRefusedError(definition.name, describe_type(definition.input), begin[0], detail)
-        value = begin[0]
     log.edits = merged(carried(recorded.events), edits).written()
     taken = choose(compiled.plan, -1, value)
     fields: tuple[Any, ...] = (definition.name, compiled.fingerprint, value, taken, state, {}, {})

@@ -119,7 +119,7 @@ def place_of(run_id: str, events: Sequence[StoredEvent], place: int | str | None
     """The number of the event that `place` means, see `History.at`. Raises UnknownEventError."""
     if place is None:
         return len(events) - 1
-    if isinstance(place, int):
+    if isinstance(place, int) and not isinstance(place, bool):
         if not 0 <= place < len(events):
             raise UnknownEventError(run_id, place, len(events))
         return place
@@ -131,7 +131,7 @@ def place_of(run_id: str, events: Sequence[StoredEvent], place: int | str | None
             started = event.seq if kind is NodeStarted else started
     if settled < 0 and started < 0:
         keys = dict.fromkeys(e.key for e in events if KINDS.get(e.kind) in (NodeStarted, *_SETTLES))
-        raise UnknownEventError(run_id, place, len(events), list(keys))
+        raise UnknownEventError(run_id, str(place), len(events), list(keys))
     return settled if settled >= 0 else started
 
 

@@ -107,14 +107,26 @@ class Recorded:
         """
         return self.log.past(self.events[self.first])
 
-    def beginning(self) -> tuple[Any, Any]:
-        """What the last pass was given: the run's input and, if that was given too, its first state."""
+    @property
+    def traceable(self) -> bool:
+        """Whether the log keeps enough of the graph that wrote it to be driven once more."""
+        return is_blueprint(self.log.codec.load(Any, self.start[2][5], self.values, "the graph"))
+
+    @property
+    def too_old(self) -> str:
+        """Why it is not."""
+        version = self.start[2][0]
+        return f"its log is of version {version}, which does not keep what driving a run once more needs"
+
+    def beginning(self, instead: tuple[Any] | None = None) -> tuple[Any, Any]:
+        """What the last pass was given: the run's input (or `instead`) and, if that was given too, its first state."""
         given, state = self.start[2][3], self.start[2][6]
         definition = self.log.compiled.definition
-        value = self.log.codec.load(definition.input, given, self.values, "the run's input")
+        load = self.log.codec.load
+        value = instead[0] if instead else load(definition.input, given, self.values, "the run's input")
         if definition.state is None or state is None:
             return value, None
-        return value, self.log.codec.load(definition.state.model, state, self.values, "the run's first state")
+        return value, load(definition.state.model, state, self.values, "the run's first state")
 
     def folded(self, machine: Machine, stop: int | None = None) -> Folded:
         """The log up to event `stop` (excluded), told to a fresh machine. Calls no node, and no condition.
@@ -316,12 +328,10 @@ def changes(recorded: Recorded, compiled: CompiledGraph, *, code: bool = True) -
 
 def _never(recorded: Recorded, compiled: CompiledGraph) -> list[str]:
     """Why a run cannot be driven again with this graph."""
-    _, _, (version, name, _, _, _, shape, *_) = recorded.start
+    name = recorded.start[2][1]
     if name != compiled.definition.name:
         return [f"the run is of graph '{name}', this one is '{compiled.definition.name}'; fork it instead"]
-    if not is_blueprint(recorded.log.codec.load(Any, shape, recorded.values, "the graph")):
-        return [f"its log is of version {version}, which does not keep enough of the graph that wrote it to go on"]
-    return []
+    return [] if recorded.traceable else [recorded.too_old]
 
 
 def _first_differences(was: Any, compiled: CompiledGraph, ran: set[str], *, code: bool) -> Iterator[str]:

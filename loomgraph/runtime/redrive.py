@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from loomgraph.compile.blueprint import Blueprint
-from loomgraph.engine.activation import Activation, Stored
+from loomgraph.engine.activation import PATCHED, Activation, Stored
 from loomgraph.engine.early import tolerates
 from loomgraph.engine.fold import Past
 from loomgraph.engine.later import Later
@@ -198,6 +198,8 @@ class Redrive:
         for was, past in found.steps:
             if _fits(activation, basis, was):
                 self._keep_step(activation, past)
+        if any(not step.startswith(PATCHED) for step in activation.steps):
+            self._machine.inherited.add(activation)
 
     def _keep_step(self, activation: Activation, past: Past) -> None:
         kind, _, values = past

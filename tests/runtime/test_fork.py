@@ -13,13 +13,24 @@ import pytest
 from pydantic import BaseModel
 
 from loomgraph import END, START, Context, Failure, Graph, NodeFailedError, RunError, RunResult, Workflow
-from loomgraph.errors import EditRefusedError, InDoubtError, InputRefusedError, RunExistsError, UnknownEventError
+from loomgraph.errors import (
+    EditRefusedError,
+    EditTooLateError,
+    GraphChangedError,
+    InDoubtError,
+    InputRefusedError,
+    RunExistsError,
+    UnknownEventError,
+    UnreadableError,
+)
 from loomgraph.events import NodeSucceeded, RunRedriven
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from loomgraph.testing.crash.evidence import Witness, read_lines
 from tests.crash.graphs import GRAPHS
 from tests.places import Place
+from tests.runtime.logs.keeping import FOLDER
+from tests.runtime.logs.programs import graph_of, piece_of
 from tests.runtime.rehearsal import Rehearsal, cut_short, settled
 
 pytestmark = pytest.mark.anyio
@@ -562,7 +573,10 @@ async def test_what_cannot_be_forked_like_this_is_named_with_what_there_is() -> 
         await graph.fork("r", store=store, at="pack")
     with pytest.raises(UnknownEventError, match=r"no activation 'boxe'\. Did you mean 'boxes'"):
         await graph.fork("r", store=store, outputs={"boxe": 1})
-    with pytest.raises(UnknownEventError, match="no activation 'ship'"):
+    with pytest.raises(UnknownEventError, match="no activation 'True'"):
+        await graph.fork("r", store=store, at=True)
+    too_late = r"'ship': that is event 8, and the fork leaves the run after event 2\. Fork it there: at='ship'"
+    with pytest.raises(EditTooLateError, match=too_late):
         await graph.fork("r", store=store, at="take", outputs={"ship": "x"})
     with pytest.raises(EditRefusedError, match="'boxes': it gives int, not 'three': its type is str, not int"):
         await graph.fork("r", store=store, outputs={"boxes": "three"})
@@ -575,6 +589,50 @@ async def test_what_cannot_be_forked_like_this_is_named_with_what_there_is() -> 
     with pytest.raises(RunExistsError):
         await graph.fork("r", store=store, run_id="r")
     assert len((await store.runs()).runs) == runs
+
+
+async def test_a_log_that_does_not_keep_its_graph_is_forked_but_not_driven_once_more() -> None:
+    store = MemoryStore()
+    await store.import_((FOLDER / "v1-finished.jsonl").read_bytes())
+    graph = graph_of("finished")
+    plain = await graph.fork("finished", store=store, at="cut")
+    assert (await graph.resume(plain, store=store)).status == "succeeded"
+    with pytest.raises(GraphChangedError, match="its log is of version 1, which does not keep what driving"):
+        await graph.fork("finished", store=store, outputs={"cut": [piece_of(1)]})
+
+
+async def test_another_graph_may_take_another_input_if_it_is_given_one() -> None:
+    def make(tp: Any) -> Graph[Any, str]:
+        wf = Workflow("takes", input=tp, output=str)
+
+        async def shows(value: Any) -> str:
+            return repr(value)
+
+        shows.__annotations__["value"] = tp
+        wf.chain(START, wf.node(shows), END)
+        return wf.compile()
+
+    store = MemoryStore()
+    await make(int).run(1, store=store, run_id="r")
+    other = make(list[str])
+    with pytest.raises(UnreadableError, match="the run's input was stored as 1"):
+        await make(int).fork("r", store=store, graph=other)
+    forked = await make(int).fork("r", store=store, graph=other, inputs={START: ["a"]})
+    assert (await other.resume(forked, store=store)).output == "['a']"
+
+
+async def test_what_an_earlier_pass_had_and_this_one_has_not_reached_cannot_be_edited() -> None:
+    shop, store = Shop(), MemoryStore()
+    graph = shop.graph()
+    await graph.run(2, store=store, run_id="r")
+    await graph.fork("r", store=store, run_id="twice", outputs={"boxes": 3})
+    await graph.resume("twice", store=store)
+    log = await store.events("twice")
+    begin = next(event.seq for event in log if event.kind == "R<")
+    with pytest.raises(EditTooLateError, match="'ship'"):
+        await graph.fork("twice", store=store, at=begin + 1, outputs={"ship": "x"})
+    early = await graph.fork("twice", store=store, at=begin - 1, outputs={"ship": "x"})
+    assert (await graph.resume(early, store=store)).output == "x"
 
 
 async def test_a_skipped_activation_cannot_be_edited() -> None:
