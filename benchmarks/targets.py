@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness import Cell, figures
+from benchmarks.workloads import SHAPE_TITLES
 
 OURS, LANGGRAPH, FLOOR = "loomgraph", "langgraph", "asyncio"
 
@@ -19,6 +20,8 @@ LIMITS = (
     ("lattice", None, 15.0),
     ("branches", None, 1.05),
     ("compile", 10_000, 500.0),
+    ("compile-mixed", 10_000, 500.0),
+    *((f"compile-{shape}", 10_000, 500.0) for shape in SHAPE_TITLES),
     ("import", None, 150.0),
     ("durable-chain", 1_000, 80.0),
     ("durable-map", 1_000, 60.0),
@@ -90,7 +93,8 @@ def _against_peers(found: _Found) -> Iterator[Verdict]:
 
 
 def _growth(found: _Found) -> Iterator[Verdict]:
-    for name, most in (("map", MAP_GROWTH), ("compile", COMPILE_GROWTH)):
+    compiled = [(name, COMPILE_GROWTH) for name in ("compile", *(f"compile-{shape}" for shape in SHAPE_TITLES))]
+    for name, most in (("map", MAP_GROWTH), *compiled):
         small, large = found.get((name, 1_000, OURS)), found.get((name, 10_000, OURS))
         if small is not None and large is not None:
             growth = min(large.rounds) / min(small.rounds) / 10

@@ -83,6 +83,20 @@ def _each(seconds: float, size: int) -> float:
     return seconds / size * 1e6
 
 
+SHAPE_TITLES = {
+    "lattice": "check and compile n nodes that each join three of twenty in the row before",
+    "route": "the same for one decision with n arms",
+    "hub": "the same for a supervisor with n workers",
+    "loops": "the same for loops of two nodes, one after the other",
+    "self-loops": "the same for n nodes in a row that may each repeat themselves",
+    "unions": "the same for decisions between a hundred types, one after the other",
+}
+
+
+def _shape(name: str, title: str) -> Workload:
+    return Workload(f"compile-{name}", title, (1_000, 10_000), (1_000,), "ms", lambda n: n, lambda s, _: s * 1e3)
+
+
 WORKLOADS = (
     Workload("chain", "n nodes in a row", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
     Workload("loop", "one node, n iterations", (100, 1_000, 10_000), (100, 1_000), "us/step", lambda n: n, _each),
@@ -165,6 +179,7 @@ WORKLOADS = (
         lambda n: n,
         lambda s, _: s * 1e3,
     ),
+    *(_shape(name, title) for name, title in SHAPE_TITLES.items()),
     Workload("durable-chain", "the chain, durable against a killed process", (1_000,), (200,), "us/step", _same, _each),
     Workload("durable-chain-full", "the chain, durable against a power cut", (300,), (100,), "us/step", _same, _each),
     Workload("durable-map", "the map, durable", (1_000,), (200,), "us/item", lambda n: n * (n - 1), _each),

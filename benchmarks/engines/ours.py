@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
+from benchmarks.engines.shapes import SHAPES
 from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
 from loomgraph import END, OTHERWISE, START, Graph, Workflow
 from loomgraph.errors import RunError
@@ -267,6 +268,13 @@ class Ours(Engine):
 
     def compile_mixed(self, n: int) -> Job:
         return _compile(lambda: _mixed(n))
+
+    def job(self, workload: str, size: int) -> Job:
+        """As Engine has it; a large graph of a certain shape is a workload `compile-` and the shape's name."""
+        shape = SHAPES.get(workload.removeprefix("compile-"))
+        if shape is None or not workload.startswith("compile-"):
+            return super().job(workload, size)
+        return _compile(lambda: shape(size))
 
 
 def _appended(n: int, *, kept: bool) -> Job:
