@@ -21,6 +21,7 @@ from loomgraph.cli.waiting import Waits
 from loomgraph.cli.when import moment, short, span
 from loomgraph.errors import brief_text
 from loomgraph.runtime.logbook import Log, read_log
+from loomgraph.runtime.notes import BOOK
 from loomgraph.runtime.result import ActivationRecord
 from loomgraph.store.keys import new_key
 from loomgraph.store.protocol import FINISHED, RunFilter, RunHeader, RunPage, RunStatus, Store
@@ -77,7 +78,8 @@ def runs(
         )
 
         async def page(opened: Store) -> RunPage:
-            return await opened.runs(where, limit=limit, cursor=cursor)
+            found = await opened.runs(where, limit=limit, cursor=cursor)
+            return found._replace(runs=[header for header in found.runs if header.graph != BOOK])
 
         found = with_store(place or store, page)
         if as_json:

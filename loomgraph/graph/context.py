@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, overload
+from typing import Any, Generic, Literal, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
 from loomgraph.graph.budget import Account
 
-__all__ = ["Context", "DepsT", "StateT"]
+__all__ = ["Context", "DepsT", "StateT", "Whose"]
+
+Whose: TypeAlias = Literal["run", "user"]
+"""Whom a note is about: this run, or its user in all runs of the store."""
 
 StateT = TypeVar("StateT", default=Any)
 DepsT = TypeVar("DepsT", default=Any)
@@ -136,6 +139,21 @@ class Context(Generic[StateT, DepsT]):
 
     def step_sync(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
         """`step`, for nodes that are plain functions in a worker thread."""
+        raise NotImplementedError
+
+    async def note(self, topic: str, data: Any, *, whose: Whose = "run") -> None:
+        """Write something down that has a JSON form, for later in this run, or for all runs of this user in the store.
+
+        The same note of one activation twice is one note. Raises StorelessPauseError in a run without a store, and
+        for a note about a user in a run that has none.
+        """
+        raise NotImplementedError
+
+    async def noted(self, topic: str, *, whose: Whose = "run") -> list[Any]:
+        """What was noted on a topic, as plain JSON data, in the order it was written down; [] without a store.
+
+        It changes while runs go on, so what is decided by it belongs into a `ctx.step`.
+        """
         raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:

@@ -11,17 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
+from loomgraph.compile.fingerprint import callable_mark
 from loomgraph.errors import DefinitionError, StorelessPauseError, ToolInputError
-from loomgraph.graph.context import Context
+from loomgraph.graph.context import Context, Whose
+from loomgraph.runtime.notes import note_about_user
 from loomgraph.tools.batch import Around, Proceed
 from loomgraph.tools.calls import ToolCall, ToolResult
 from loomgraph.tools.tool import Tool
 
-__all__ = ["Approval", "ApprovalRequest", "Decision", "Permissions", "Rule", "guarded"]
+__all__ = ["Approval", "ApprovalRequest", "Decision", "Permissions", "Rule", "forget", "guarded"]
 
 Decision: TypeAlias = Literal["allow", "deny", "ask"]
+_TOPIC = "loomgraph.approval"
 
 
 class ApprovalRequest(BaseModel):
@@ -37,11 +40,46 @@ class ApprovalRequest(BaseModel):
 
 
 class Approval(BaseModel):
-    """The answer: call it, do not, or call it with other `arguments`. `reason` is told to the model of a denial."""
+    """The answer: call it, do not, or call it with other `arguments`. `reason` is told to the model of a denial.
+
+    With `remember` nobody is asked again about calls of this tool with these arguments (with `any_arguments`, whatever
+    they are): for the rest of this run, or in every run of this user in the store. A tool that became another one is
+    asked about again; `forget` takes it back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     approve: bool
+    arguments: dict[str, JsonValue] | None = None
+    reason: str = ""
+    remember: Whose | None = None
+    any_arguments: bool = False
+
+    @model_validator(mode="after")
+    def _is_plain(self) -> Approval:
+        if self.remember is not None and self.arguments is not None:
+            raise ValueError("an approval with other arguments is for this call alone; leave remember out")
+        if self.any_arguments and self.remember is None:
+            raise ValueError("any_arguments says what to remember; say remember='run' or 'user' too")
+        return self
+
+
+class _ApprovalForRun(Approval):
+    """The same in a run that is for no user: there is nobody to remember it for beyond the run."""
+
+    @model_validator(mode="after")
+    def _is_for_the_run(self) -> _ApprovalForRun:
+        if self.remember == "user":
+            raise ValueError("this run is for no user, so nothing can be remembered beyond it; remember='run'")
+        return self
+
+
+class _Memory(BaseModel):
+    """A note of what was decided about calls of a tool, which looked like `mark`; None forgets it."""
+
+    tool: str
+    mark: str
+    approve: bool | None
     arguments: dict[str, JsonValue] | None = None
     reason: str = ""
 
@@ -81,6 +119,11 @@ class Permissions:
         self.rules = rules
         self.otherwise: Decision = Rule(otherwise).decision
 
+    @property
+    def silent(self) -> bool:
+        """Whether they allow whatever is not destructive."""
+        return not self.rules and self.otherwise == "allow"
+
     def decide(self, tool: Tool, arguments: Mapping[str, Any], user_id: str | None) -> tuple[Decision, str]:
         """What is to be done about a call, and why. A rule that cannot be worked out denies."""
         for rule in self.rules:
@@ -99,6 +142,8 @@ def guarded(permissions: Permissions, inner: Around | None = None) -> Around:
     """What stands around every call so that the permissions are kept; `inner` stands around what is permitted."""
 
     async def around(tool: Tool, call: ToolCall, ctx: Context, proceed: Proceed) -> ToolResult:
+        if permissions.silent and not tool.destructive:
+            return await (proceed(call) if inner is None else inner(tool, call, ctx, proceed))
         arguments: Mapping[str, Any] = call.arguments if isinstance(call.arguments, dict) else {}
         try:
             tool.validated(arguments)
@@ -119,6 +164,10 @@ def guarded(permissions: Permissions, inner: Around | None = None) -> Around:
 
 async def _asked(tool: Tool, arguments: Mapping[str, Any], ctx: Context, reason: str) -> Mapping[str, Any] | str:
     """The arguments that were approved, or why the call is denied."""
+    # a step, so that an answer to this very question counts for it, whatever is remembered meanwhile
+    known = await ctx.step("remembered", _remembered, tool, arguments, ctx, result=_Memory | None)
+    if known is not None:
+        return arguments if known.approve else known.reason or "it was not approved before"
     question = ApprovalRequest(
         tool=tool.name,
         description=tool.description,
@@ -127,14 +176,40 @@ async def _asked(tool: Tool, arguments: Mapping[str, Any], ctx: Context, reason:
         reason=reason,
     )
     try:
-        answer = await ctx.ask(question, Approval, key="approve")
+        answer = await ctx.ask(question, _ApprovalForRun if ctx.user_id is None else Approval, key="approve")
     except StorelessPauseError:
         return f"it has to be approved ({reason or 'a rule says so'}), and this run has nobody to ask"
+    if answer.remember is not None:
+        about = None if answer.any_arguments else dict(arguments)
+        memory = _Memory(
+            tool=tool.name, mark=_mark(tool), approve=answer.approve, arguments=about, reason=answer.reason
+        )
+        await ctx.note(_TOPIC, memory, whose=answer.remember)
     if not answer.approve:
         return answer.reason or "it was not approved"
-    if answer.arguments is None:
-        return arguments
-    return answer.arguments
+    return arguments if answer.arguments is None else answer.arguments
+
+
+async def _remembered(tool: Tool, arguments: Mapping[str, Any], ctx: Context) -> _Memory | None:
+    """What was decided last about calls like this one; what was decided in this run before what was in others."""
+    for whose in ("run", "user"):
+        for data in reversed(await ctx.noted(_TOPIC, whose=whose)):
+            memory = _Memory.model_validate(data)
+            if memory.tool != tool.name or (memory.arguments is not None and memory.arguments != arguments):
+                continue
+            if memory.approve is None or memory.mark != _mark(tool):
+                break
+            return memory
+    return None
+
+
+async def forget(tool: str, *, store: Any, user_id: str) -> None:
+    """Ask again about all calls of this tool in this user's runs, whatever was remembered."""
+    await note_about_user(store, user_id, _TOPIC, _Memory(tool=tool, mark="", approve=None))
+
+
+def _mark(tool: Tool) -> str:
+    return f"{callable_mark(tool)} {callable_mark(tool.fn)}"
 
 
 def _denied(call: ToolCall, reason: str) -> ToolResult:

@@ -24,12 +24,13 @@ from loomgraph.engine.waits import Paused
 from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError, brief
 from loomgraph.events import Emitted, Metered, StepSucceeded, escape, question_id
 from loomgraph.graph.budget import UNLIMITED, Account
-from loomgraph.graph.context import Context
+from loomgraph.graph.context import Context, Whose
 from loomgraph.graph.ownership import own
 from loomgraph.graph.refs import Embeddable
 from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.graph.state import Updates
 from loomgraph.runtime.asking import Asking
+from loomgraph.runtime.notes import Notes
 
 __all__ = ["RunContext", "RunSettings"]
 
@@ -45,6 +46,7 @@ class RunSettings:
     deps: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     budget: Account = UNLIMITED
+    notes: Notes | None = None
 
 
 class RunContext(Context[Any, Any]):
@@ -278,6 +280,16 @@ class RunContext(Context[Any, Any]):
         if not activation.dead:
             # written with the next step or answer at the latest, and without one there is nothing to be kept apart from
             journal.add(StepSucceeded, activation, (name, new, "run"))
+
+    async def note(self, topic: str, data: Any, *, whose: Whose = "run") -> None:
+        await self._notes.add(self.key, topic, data, whose)
+
+    async def noted(self, topic: str, *, whose: Whose = "run") -> list[Any]:
+        return await self._notes.read(topic, whose)
+
+    @property
+    def _notes(self) -> Notes:
+        return self._settings.notes or Notes(None, self.run_id, self.user_id)
 
     async def sleep(self, seconds: float) -> None:
         name = f"sleep:{self._ordinal('sleep')}"

@@ -194,12 +194,13 @@ class Graph(Generic[InT, OutT]):
     ) -> Run:
         """A run as its store has it, ready to go on, with these answers sent to it."""
         from loomgraph.runtime import questions
-        from loomgraph.runtime.options import RunOptions
+        from loomgraph.runtime.options import RunOptions, whom
         from loomgraph.runtime.recorded import load
         from loomgraph.runtime.run import Run
 
         recorded = await load(store, run_id, self._compiled, on_change)
-        run = Run(self._compiled, None, RunOptions(run_id=run_id, **options), store, recorded)
+        given: ResumeKeywords = {**whom(recorded.header), **options}
+        run = Run(self._compiled, None, RunOptions(run_id=run_id, **given), store, recorded)
         if answers:
             await questions.answer(store, run_id, answers, typed=self._answered_in)
         return run

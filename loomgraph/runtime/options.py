@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -12,8 +13,9 @@ from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
 from loomgraph.store.codec import MAX_BYTES
+from loomgraph.store.protocol import RunHeader
 
-__all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions", "WhenAsked"]
+__all__ = ["DEFAULT_LAG", "InDoubt", "ResumeKeywords", "RunKeywords", "RunOptions", "WhenAsked", "whom"]
 
 InDoubt: TypeAlias = Literal["fail", "rerun", "ask"]
 WhenAsked: TypeAlias = Literal["suspend", "wait"]
@@ -27,7 +29,8 @@ class ResumeKeywords(TypedDict, total=False):
     """What may be said anew each time a run goes on.
 
     `limit` is how many attempts may run at a time, over all nested scopes; `deadline` is in seconds; `deps` are live
-    objects for `ctx.deps`; `user_id`, `session_id` and `metadata` are handed to nodes; `max_activations` and
+    objects for `ctx.deps`; `user_id`, `session_id` and `metadata` are handed to nodes, and a run that goes on has those
+    it was started with unless others are given; `max_activations` and
     `on_failure` override the workflow's; `lag` is how many events a reader may fall behind before the run waits for
     it, None for no end; `durability` says what a crash may lose ("sync": nothing, "batch", "exit"); `lease` is how
     many seconds the run stays this process's without a sign of life; `in_doubt` is what a resume does about a node
@@ -115,3 +118,8 @@ class RunOptions:
             raise DefinitionError(f"run(max_value_bytes={self.max_value_bytes}) is too small; use at least 128.")
         if not self.lease > 0:
             raise DefinitionError(f"run(lease={self.lease}) would be lost at once; use seconds > 0.")
+
+
+def whom(header: RunHeader) -> ResumeKeywords:
+    """What a run was started with and goes on with unless something else is said: for whom it is, and its metadata."""
+    return {"user_id": header.user_id, "session_id": header.session_id, "metadata": json.loads(header.metadata)}

@@ -52,6 +52,7 @@ from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.edits import carried
 from loomgraph.runtime.format import LogFormat
 from loomgraph.runtime.keeper import Keeper
+from loomgraph.runtime.notes import Notes
 from loomgraph.runtime.options import RunOptions
 from loomgraph.runtime.places import check_paths
 from loomgraph.runtime.recorded import OnChange, Recorded, initial_fields, load, rests
@@ -125,6 +126,7 @@ class Run:
             options.deps,
             dict(options.metadata or {}),
             self.account,
+            Notes(store, self.run_id, options.user_id),
         )
         self.scheduler = Scheduler(
             self.machine,

@@ -1,0 +1,90 @@
+"""What runs write down for later, beside their logs: about one run, or about a user in all runs of a store.
+
+Notes about a run are messages in its inbox and go where it goes. Notes about a user are in the inbox of a run that
+never runs, `@user/NAME`, because an inbox has what notes need: one order for all processes, and nothing written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from loomgraph.errors import AppendConflictError, RunExistsError, StorelessPauseError, UnknownRunError
+from loomgraph.graph.context import Whose
+from loomgraph.runtime.keeper import owner_name
+from loomgraph.store.opening import opened
+from loomgraph.store.protocol import Message, RunHeader, Store
+
+__all__ = ["BOOK", "Notes", "book_of", "note_about_user", "read_book", "write_book"]
+
+BOOK = "@notes"
+"""What the header of a book calls its graph; no workflow can."""
+
+
+class Notes:
+    """The notes that one run may write and read. `store` is None for a run without one."""
+
+    def __init__(self, store: Store | None, run_id: str, user_id: str | None) -> None:
+        self.store, self.run_id, self.user_id = store, run_id, user_id
+
+    async def add(self, key: str, topic: str, data: Any, whose: Whose) -> None:
+        """Write a note; `key` is the activation's, whose same note twice is one. Raises StorelessPauseError."""
+        place = self._place(whose)
+        if self.store is None or place is None:
+            missing = "a store to keep it in" if self.store is None else "user_id="
+            raise StorelessPauseError(self.run_id, f"something is to be noted about its {whose}, which needs {missing}")
+        body = to_json([topic, data])
+        mark = hashlib.sha256(b"\0".join([self.run_id.encode(), key.encode(), body])).hexdigest()[:32]
+        await write_book(self.store, place, mark, "note", body, made=whose == "user")
+
+    async def read(self, topic: str, whose: Whose) -> list[Any]:
+        """The notes on a topic, in the order they were written; none where there is nowhere to keep them."""
+        place = self._place(whose)
+        if self.store is None or place is None:
+            return []
+        notes = [from_json(message.data) for message in await read_book(self.store, place) if message.kind == "note"]
+        return [data for found, data in notes if found == topic]
+
+    def _place(self, whose: Whose) -> str | None:
+        if whose == "run":
+            return self.run_id
+        return None if self.user_id is None else book_of(self.user_id)
+
+
+async def note_about_user(store: Store | str, user_id: str, topic: str, data: Any) -> None:
+    """Write a note about a user from outside of any run."""
+    async with opened(store) as kept:
+        assert kept is not None
+        await write_book(kept, book_of(user_id), uuid.uuid4().hex, "note", to_json([topic, data]))
+
+
+def book_of(user_id: str, part: str = "") -> str:
+    """The id of the book about a user, or of a part of it."""
+    return f"@user/{user_id}/{part}" if part else f"@user/{user_id}"
+
+
+async def write_book(store: Store, place: str, id: str, kind: str, data: bytes, *, made: bool = True) -> None:
+    """Put a message into a book, which is `made` if it is not there yet. The same id twice is one message."""
+    with suppress(AppendConflictError):  # the same note, sealed or written at another time
+        try:
+            await store.post(place, id, kind, data)
+        except UnknownRunError:
+            if not made:
+                raise
+            with suppress(RunExistsError):
+                header = RunHeader(run_id=place, graph=BOOK, fingerprint="", created=time.time())
+                await store.release(await store.create(header, owner=owner_name(), ttl=60.0))
+            await store.post(place, id, kind, data)
+
+
+async def read_book(store: Store, place: str, after: int = 0) -> list[Message]:
+    """The messages of a book behind a position; none if nobody wrote any."""
+    try:
+        return await store.inbox(place, after)
+    except UnknownRunError:
+        return []
