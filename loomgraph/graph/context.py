@@ -141,6 +141,14 @@ class Context(Generic[StateT, DepsT]):
         """`step`, for nodes that are plain functions in a worker thread."""
         raise NotImplementedError
 
+    def finished(self, key: str, result: Any = Any) -> Any:
+        """What the activation of this run with that key gave, as `result`, the type that it gave.
+
+        Without a type, what an earlier process recorded in a graph of `ctx.run` is plain JSON data. Raises LookupError
+        for an activation that has not succeeded, and pydantic's ValidationError for a value of another type.
+        """
+        raise NotImplementedError
+
     async def note(self, topic: str, data: Any, *, whose: Whose = "run") -> None:
         """Write something down that has a JSON form, for later in this run, or for all runs of this user in the store.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
@@ -10,6 +9,7 @@ from functools import partial
 import anyio
 
 from loomgraph.errors import DefinitionError
+from loomgraph.graph.bucket import Bucket
 from loomgraph.models.loops import PerLoop
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
@@ -49,8 +49,8 @@ class RateLimited:
         self.model = resolve_model(model)
         self.provider = getattr(self.model, "provider", "limited")
         self._timing = timing or Timing()
-        self._calls = None if calls_per_minute is None else _Bucket(calls_per_minute / 60, burst)
-        self._tokens = None if tokens_per_minute is None else _Bucket(tokens_per_minute / 60, tokens_per_minute / 10)
+        self._calls = None if calls_per_minute is None else Bucket(calls_per_minute / 60, burst)
+        self._tokens = None if tokens_per_minute is None else Bucket(tokens_per_minute / 60, tokens_per_minute / 10)
         self._gates = None if concurrency is None else PerLoop(partial(_gate, concurrency))
 
     @property
@@ -94,21 +94,3 @@ class RateLimited:
 
 async def _gate(size: int) -> anyio.Semaphore:
     return anyio.Semaphore(size)
-
-
-class _Bucket:
-    """Fills at `rate` a second up to `size`. Taking more than is there is a place in the queue: the wait until then."""
-
-    def __init__(self, rate: float, size: float) -> None:
-        self._rate, self._size = rate, size
-        self._level, self._at = size, float("-inf")
-        self._lock = threading.Lock()
-
-    def take(self, amount: float, now: float) -> float:
-        """Seconds until the amount is there; it is taken at once, so that the next one waits behind it."""
-        with self._lock:
-            if now > self._at:
-                filled = 0.0 if self._at == float("-inf") else (now - self._at) * self._rate
-                self._level, self._at = min(self._size, self._level + filled), now
-            self._level -= amount
-            return max(0.0, -self._level / self._rate)

@@ -15,14 +15,16 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 from anyio.lowlevel import checkpoint
+from pydantic import TypeAdapter
 
 from loomgraph.compile.values import validator
 from loomgraph.engine.activation import PATCHED, Activation, Stored, signal_step
 from loomgraph.engine.attempts import unwrapped
+from loomgraph.engine.later import read
 from loomgraph.engine.scheduler import Scheduler
 from loomgraph.engine.waits import Paused
 from loomgraph.errors import DefinitionError, InputRefusedError, NodeFailedError, RunError, brief
-from loomgraph.events import Emitted, Metered, StepSucceeded, escape, question_id
+from loomgraph.events import Emitted, Metered, NodeSucceeded, StepSucceeded, escape, question_id
 from loomgraph.graph.budget import UNLIMITED, Account
 from loomgraph.graph.context import Context, Whose
 from loomgraph.graph.ownership import own
@@ -280,6 +282,12 @@ class RunContext(Context[Any, Any]):
         if not activation.dead:
             # written with the next step or answer at the latest, and without one there is nothing to be kept apart from
             journal.add(StepSucceeded, activation, (name, new, "run"))
+
+    def finished(self, key: str, result: Any = Any) -> Any:
+        for _, kind, subject, values in reversed(self._scheduler.journal.entries):
+            if kind is NodeSucceeded and subject.key == key:
+                return TypeAdapter(result).validate_python(own(read(values[1])))
+        raise LookupError(f"no activation {key!r} of run '{self.run_id}' has succeeded")
 
     async def note(self, topic: str, data: Any, *, whose: Whose = "run") -> None:
         await self._notes.add(self.key, topic, data, whose)

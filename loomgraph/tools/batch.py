@@ -19,10 +19,12 @@ from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 from loomgraph.tools.calls import Outcome, ToolCall, ToolResult
 from loomgraph.tools.ordering import OrderedCall, order_calls
+from loomgraph.tools.pace import paced
 from loomgraph.tools.references import PathError, Syntax, replace_references
+from loomgraph.tools.spill import LONGEST, READS_RESULTS, place_of, shown
 from loomgraph.tools.tool import Tool
 
-__all__ = ["Around", "Proceed", "batch_graph", "result_of", "run_batch", "shown"]
+__all__ = ["Around", "Proceed", "batch_graph", "result_of", "run_batch"]
 
 Proceed: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
 Around: TypeAlias = Callable[[Tool, ToolCall, Context, Proceed], Awaitable[ToolResult]]
@@ -33,10 +35,18 @@ the call out. It returns the result, its own or what `proceed(call)` gave."""
 class _Call:
     """The body of one call's node. `results` are those of the calls it waits for."""
 
-    def __init__(self, ordered: OrderedCall, batch: Sequence[OrderedCall], tool: Tool | None, around: Around | None):
+    def __init__(
+        self,
+        ordered: OrderedCall,
+        batch: Sequence[OrderedCall],
+        tool: Tool | None,
+        around: Around | None,
+        reader: str | None,
+    ) -> None:
         self.ordered = ordered
         self.tool = tool
         self.around = around
+        self.reader = reader
         self.ids = tuple(other.call.id for other in batch)
         self.needed = frozenset(batch[i].call.id for i in ordered.needs)
         self.__name__ = ordered.call.name
@@ -61,13 +71,26 @@ class _Call:
             return _failed(ordered.call, str(error))
         call = ordered.call.model_copy(update={"arguments": arguments})
         if self.around is None:
-            return await _carried_out(tool, call, ctx)
+            return await self._carried_out(tool, call, ctx)
 
         async def proceed(changed: ToolCall) -> ToolResult:
             strayed = _strayed(tool, call, changed)
-            return await _carried_out(tool, changed, ctx) if strayed is None else _failed(changed, strayed)
+            return await self._carried_out(tool, changed, ctx) if strayed is None else _failed(changed, strayed)
 
         return await self.around(tool, call, ctx, proceed)
+
+    async def _carried_out(self, tool: Tool, call: ToolCall, ctx: Context) -> ToolResult:
+        """One attempt. What the tool raises is its error result, unless its retry wants another attempt."""
+        assert isinstance(call.arguments, dict), "references are replaced in arguments that were read"
+        rest = f"{self.reader} with result={place_of(ctx.key)[1]!r} and" if self.reader is not None else ""
+        try:
+            await paced(tool)
+            return result_of(tool, call, await tool.call(call.arguments, ctx), rest)
+        except Exception as error:
+            retry = tool.retry
+            if retry is not None and ctx.attempt < retry.attempts and retry.wants(error):
+                raise
+            return _failed(call, error)
 
 
 class _First(_Call):
@@ -109,6 +132,7 @@ def batch_graph(
     Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'.
     """
     ordered = order_calls(calls, tools, syntax)
+    reader = next((name for name, tool in tools.items() if READS_RESULTS in tool.tags), None)
     wf = Workflow(name, input=list[ToolCall], output=list[ToolResult])
     nodes: list[Any] = []
     taken: set[str] = {"results"}
@@ -117,7 +141,7 @@ def batch_graph(
         kind = _Next if place.needs or place.after else _First
         nodes.append(
             wf.node(
-                kind(syntax, place, ordered, tool, around),
+                kind(syntax, place, ordered, tool, around, reader),
                 name=_unused(place.call.name or "call", taken),
                 retry=None if tool is None else tool.retry,
                 limit=None if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
@@ -162,22 +186,19 @@ async def run_batch(
     return results
 
 
-async def _carried_out(tool: Tool, call: ToolCall, ctx: Context) -> ToolResult:
-    """One attempt. What the tool raises is its error result, unless its retry wants another attempt."""
-    assert isinstance(call.arguments, dict), "references are replaced in arguments that were read"
-    try:
-        return result_of(tool, call, await tool.call(call.arguments, ctx))
-    except Exception as error:
-        retry = tool.retry
-        if retry is not None and ctx.attempt < retry.attempts and retry.wants(error):
-            raise
-        return _failed(call, error)
+def result_of(tool: Tool, call: ToolCall, value: Any, rest: str = "") -> ToolResult:
+    """What a call that gave `value` came to; `rest` says how to read what is left out of it.
 
-
-def result_of(tool: Tool, call: ToolCall, value: Any) -> ToolResult:
-    """What a call that gave `value` came to. Raises ToolResultError for what JSON cannot hold."""
+    Raises ToolResultError for what JSON cannot hold, and ToolError for what is too long to be kept.
+    """
     value = tool.plain(value)
-    content, omitted = shown(value, tool.max_chars)
+    content, omitted = shown(value, tool.max_chars, rest)
+    total = tool.max_chars + omitted if omitted else len(content)
+    if total > LONGEST:
+        raise ToolError(
+            f"the result of '{tool.name}' has {total} characters, and no more than {LONGEST} are kept. Ask for less at "
+            f"a time."
+        )
     return ToolResult(
         id=call.id,
         name=call.name,
@@ -187,20 +208,6 @@ def result_of(tool: Tool, call: ToolCall, value: Any) -> ToolResult:
         ends_turn=tool.ends_turn,
         omitted=omitted,
     )
-
-
-def shown(value: Any, limit: int) -> tuple[str, int]:
-    """A value as a model reads it, and how many characters are left out: text as it is, anything else as JSON.
-
-    What is too long loses its middle, for both ends say most.
-    """
-    text = value if isinstance(value, str) else to_json(value).decode()
-    if len(text) <= limit:
-        return text, 0
-    head = limit * 2 // 3
-    tail = limit - head
-    omitted = len(text) - limit
-    return f"{text[:head]}\n[... {omitted} of {len(text)} characters left out ...]\n{text[-tail:]}", omitted
 
 
 def _strayed(tool: Tool, call: ToolCall, changed: ToolCall) -> str | None:

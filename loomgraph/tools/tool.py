@@ -39,7 +39,8 @@ class Tool:
     `parameters` is the JSON schema of the arguments. `read_only`, `reads` and `writes` say what a call touches (see
     `loomgraph.tools.effects`). `effect="once"`: after a crash in the middle of a call it is in doubt and not simply
     run again. `ends_turn`: its result is the agent's answer. `destructive`: somebody has to allow it. `timeout` is in
-    seconds, `limit` is how many calls of it run at a time in one run, `max_chars` how much of a result the model sees.
+    seconds, `limit` is how many calls of it run at a time in one run, `calls_per_minute` how fast they may follow one
+    another in all runs of an event loop, `max_chars` how much of a result the model sees.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Tool:
     timeout: float | None = None
     retry: Retry | None = None
     limit: int | None = None
+    calls_per_minute: float | None = None
     max_chars: int = MAX_CHARS
     tags: tuple[str, ...] = ()
     version: str | None = None
@@ -77,7 +79,8 @@ class Tool:
                 f"tool '{self.name}' is a plain function, and a thread cannot be stopped, so timeout= could not be "
                 f"kept. Make it `async def`, or bound the work inside it."
             )
-        for label, value in (("timeout", self.timeout), ("limit", self.limit), ("max_chars", self.max_chars)):
+        for label in ("timeout", "limit", "calls_per_minute", "max_chars"):
+            value = getattr(self, label)
             if value is not None and value <= 0:
                 raise DefinitionError(f"tool '{self.name}': {label}={value} leaves nothing; use more than 0.")
 
@@ -163,6 +166,7 @@ def tool(
     timeout: float | None = None,
     retry: Retry | None = None,
     limit: int | None = None,
+    calls_per_minute: float | None = None,
     max_chars: int = MAX_CHARS,
     tags: Sequence[str] = (),
     version: str | None = None,
