@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 
 from loomgraph.architectures.actor_critic import ActorCritic
 from loomgraph.architectures.react import ReAct
+from loomgraph.architectures.reflexion import Reflexion
 from loomgraph.architectures.router import Router
 from loomgraph.architectures.self_refine import SelfRefine
 from loomgraph.architectures.supervisor import Supervisor
@@ -22,6 +23,7 @@ __all__ = [
     "ENTRY_POINTS",
     "ActorCritic",
     "ReAct",
+    "Reflexion",
     "Router",
     "SelfRefine",
     "Supervisor",
@@ -34,6 +36,7 @@ ENTRY_POINTS = "loomgraph.architectures"
 _KNOWN: dict[str, Callable[[], Architecture]] = {
     "actor-critic": ActorCritic,
     "react": ReAct,
+    "reflexion": Reflexion,
     "self-refine": SelfRefine,
 }
 

@@ -78,9 +78,9 @@ class ActorCritic:
         wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
 
         async def begin(task: Any) -> Any:
-            return kinds.rounds(task=task)
+            return kinds.ready(task=task)
 
-        first = wf.node(typed(begin, task=agent.input, gives=kinds.rounds))
+        first = wf.node(typed(begin, task=agent.input, gives=kinds.ready))
         act = wf.node(self._act(agent))
         critique = wf.node(self._critique(agent))
         best = wf.node(best_node(agent, self.threshold, self.at_cap))
@@ -93,14 +93,14 @@ class ActorCritic:
 
     def _act(self, agent: Agent[Any, Any]) -> Any:
         kinds, again = Kinds.of(agent), self.again
-        takes = kinds.rounds | kinds.rejected
+        takes = kinds.ready | kinds.rejected
 
         def ask(given: Any) -> UserMessage:
             task = task_of(agent, given.task)
             return sections(task=task, **story(given, shown), now=again) if given.drafts else task
 
         async def answered(given: Any, answer: Any) -> Any:
-            return kinds.draft(task=given.task, drafts=given.drafts, answer=answer)
+            return given.to(kinds.draft, answer=answer)
 
         actor = told_part(self.base, agent, "actor", takes=takes, prompt=ask)
         return noted("act", actor, answered, takes=takes, answer=agent.output, gives=kinds.draft, called="actor")
@@ -113,7 +113,7 @@ class ActorCritic:
 
         async def judge(given: Any, answer: Review) -> Any:
             drafts = given.judged(answer.score, str(answer))
-            return (kinds.accepted if answer.score >= threshold else kinds.rejected)(task=given.task, drafts=drafts)
+            return given.to(kinds.accepted if answer.score >= threshold else kinds.rejected, drafts=drafts)
 
         critic = role(
             agent,

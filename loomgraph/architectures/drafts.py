@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
+from loomgraph.architectures.lessons import Lesson
 from loomgraph.architectures.roles import Travelling, typed
 from loomgraph.errors import DefinitionError, ThresholdError
 from loomgraph.nodes.agent import Agent
@@ -21,6 +22,7 @@ __all__ = [
     "Draft",
     "Judged",
     "Kinds",
+    "Ready",
     "Rejected",
     "Rounds",
     "best_node",
@@ -45,10 +47,20 @@ class Judged(Travelling, Generic[OutT]):
 
 
 class Rounds(Travelling, Generic[TaskT, OutT]):
-    """A task, and the drafts that were judged so far, in order."""
+    """A task, the drafts that were judged so far, in order, and what was learned from them, if anything."""
 
     task: TaskT
     drafts: list[Judged[OutT]] = Field(default_factory=list[Any])
+    lessons: list[Lesson] = Field(default_factory=list[Lesson])
+
+    def to(self, kind: Any, **more: Any) -> Any:
+        """The same as another kind, with these fields too."""
+        same = {"task": self.task, "drafts": self.drafts} | ({"lessons": self.lessons} if self.lessons else {})
+        return kind(**{**same, **more})
+
+
+class Ready(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
+    """An attempt may begin."""
 
 
 class Draft(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
@@ -73,7 +85,7 @@ class Rejected(Rounds[TaskT, OutT], Generic[TaskT, OutT]):
 class Kinds:
     """The types that travel for one agent, with its input and output in them."""
 
-    rounds: Any
+    ready: Any
     draft: Any
     accepted: Any
     rejected: Any
@@ -81,7 +93,7 @@ class Kinds:
     @classmethod
     def of(cls, agent: Agent[Any, Any]) -> Kinds:
         """Those of this agent."""
-        generic: tuple[Any, ...] = (Rounds, Draft, Accepted, Rejected)
+        generic: tuple[Any, ...] = (Ready, Draft, Accepted, Rejected)
         return cls(*(kind[agent.input, agent.output] for kind in generic))
 
     @property

@@ -117,7 +117,7 @@ class SelfRefine:
         async def judge(given: Any, answer: Critique) -> Any:
             good = answer.stop or (threshold is not None and answer.score >= threshold)
             drafts = given.judged(answer.score, answer.feedback)
-            return (kinds.accepted if good else kinds.rejected)(task=given.task, drafts=drafts)
+            return given.to(kinds.accepted if good else kinds.rejected, drafts=drafts)
 
         critic = role(
             agent,
@@ -137,7 +137,7 @@ class SelfRefine:
             return sections(task=task_of(agent, given.task), **story(given, shown))
 
         async def rewrite(given: Any, answer: Any) -> Any:
-            return kinds.draft(task=given.task, drafts=given.drafts, answer=answer)
+            return given.to(kinds.draft, answer=answer)
 
         told = both(agent.instructions, self.refiner)
         refiner = role(

@@ -20,7 +20,7 @@ from loomgraph.runtime.keeper import owner_name
 from loomgraph.store.opening import opened
 from loomgraph.store.protocol import Message, RunHeader, Store
 
-__all__ = ["BOOK", "Notes", "book_of", "note_about_user", "read_book", "write_book"]
+__all__ = ["BOOK", "Book", "Notes", "book_of", "note_about_user", "read_book", "write_book"]
 
 BOOK = "@notes"
 """What the header of a book calls its graph; no workflow can."""
@@ -54,6 +54,35 @@ class Notes:
         if whose == "run":
             return self.run_id
         return None if self.user_id is None else book_of(self.user_id)
+
+
+class Book:
+    """A list of JSON values in a store that many processes add to; nothing is added twice under one id.
+
+    `store` is a Store, or a string that names one, which is opened for each call.
+    """
+
+    def __init__(self, store: Store | str, place: str) -> None:
+        self._store, self._place = store, place
+        self._read: list[Any] = []
+        self._position = 0
+
+    async def add(self, id: str, data: Any) -> None:
+        """Add a value at the end; does nothing if one was added under this id."""
+        async with opened(self._store) as kept:
+            assert kept is not None
+            await write_book(kept, self._place, id, "entry", to_json(data))
+
+    async def read(self) -> list[Any]:
+        """All values, in the order in which they were added. Reads what is new since the last time."""
+        async with opened(self._store) as kept:
+            assert kept is not None
+            found = await read_book(kept, self._place, self._position)
+        for message in found:
+            if message.position > self._position:  # another task may have read meanwhile
+                self._read.append(from_json(message.data))
+                self._position = message.position
+        return list(self._read)
 
 
 async def note_about_user(store: Store | str, user_id: str, topic: str, data: Any) -> None:

@@ -118,7 +118,9 @@ def drafts_in(request: ModelRequest) -> int:
 
 # how the default instructions of each role begin
 _ROLES = {
-    "critic": ("You review a draft", "You judge an answer"),
+    "critic": ("You review a draft", "Look for what is wrong, missing or unproven"),
+    "evaluator": ("Check it against the task, point by point",),
+    "reflector": ("You attempted a task",),
     "refiner": ("You improve your answer",),
 }
 
