@@ -26,6 +26,7 @@
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
     ├── GraphChangedError           a run is resumed with a graph that its log does not fit
     ├── InDoubtError                a node that must not run twice may have run when its process died
+    ├── LogDamagedError             something in a log is not what was written; restore it from a copy
     ├── LogMismatchError            a log names what the graph does not have
     ├── UnknownEventError           a place in a log that is not there; says what is
     ├── EditRefusedError            what a fork was to change cannot be changed there
@@ -159,6 +160,7 @@ from loomgraph.errors.log import (
     EditTooLateError,
     GraphChangedError,
     InDoubtError,
+    LogDamagedError,
     LogMismatchError,
     RecordedError,
     UnknownEventError,
@@ -283,6 +285,7 @@ __all__ = [
     "InvalidSignalError",
     "JoinIncompleteError",
     "LeaseLostError",
+    "LogDamagedError",
     "LogMismatchError",
     "LoomgraphError",
     "LoopCapError",

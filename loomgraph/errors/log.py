@@ -12,6 +12,7 @@ __all__ = [
     "EditTooLateError",
     "GraphChangedError",
     "InDoubtError",
+    "LogDamagedError",
     "LogMismatchError",
     "RecordedError",
     "UnknownEventError",
@@ -19,6 +20,17 @@ __all__ = [
 ]
 
 _SHOWN = 12
+
+
+class LogDamagedError(LoomgraphError):
+    """Something in a log, or a value that it names, is not what was written. `.where` says what."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{where} is not what was written: {detail}. The disk, or something other than loomgraph, changed the "
+            f"store; nothing was written to it now. Restore it from a copy."
+        )
 
 
 class LogMismatchError(LoomgraphError):

@@ -20,7 +20,7 @@ from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.facts import FIELDS, Entry, key_of
 from loomgraph.engine.fold import Past
-from loomgraph.errors import CodecError, Failure, StoreKeyError, StoreVersionError
+from loomgraph.errors import CodecError, Failure, LogDamagedError, StoreKeyError, StoreVersionError
 from loomgraph.graph.definition import NodeDef
 from loomgraph.graph.signature import EMPTY
 from loomgraph.graph.state import StateSpec
@@ -283,19 +283,31 @@ def check_version(header: RunHeader) -> None:
 
 
 def read_event(stored: StoredEvent) -> Past:
-    """An event as the fold takes it; values are still references, for the codec. Raises StoreVersionError."""
+    """An event as the fold takes it; values are still references, for the codec.
+
+    Raises StoreVersionError for one of a newer loomgraph, and LogDamagedError for one that cannot be read.
+    """
     kind = KINDS.get(stored.kind)
     if kind is None:
         raise StoreVersionError(f"event {stored.seq} of kind '{stored.kind}'", events.VERSION + 1, events.VERSION)
     if not stored.body and kind is events.NodeStarted:
         return kind, stored.key, _FIRST
-    body: list[Any] = from_json(stored.body) if stored.body else []
+    try:
+        return kind, stored.key, _fields(kind, from_json(stored.body) if stored.body else [])
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        whose = f" of '{stored.key}'" if stored.key else ""
+        raise LogDamagedError(f"event {stored.seq} ({kind.__name__}{whose})", str(error)) from error
+
+
+def _fields(kind: Any, body: list[Any]) -> tuple[Any, ...]:
+    if not isinstance(body, list):  # pyright: ignore[reportUnnecessaryIsInstance] - what a disk gives may be anything
+        raise TypeError("its body is no list")
     get = _Body(body)
     found = _READ.get(kind)
     if found is not None:
-        return kind, stored.key, found(get)
+        return found(get)
     width = len(FIELDS.get(kind, ()))
-    return kind, stored.key, tuple(get(i) for i in range(max(width, len(body))))
+    return tuple(get(i) for i in range(max(width, len(body))))
 
 
 class _Body:
@@ -314,6 +326,8 @@ def _read_failure(written: list[Any] | None) -> Failure | None:
 
 
 def _read_start(get: _Body) -> tuple[Any, ...]:
+    if get(5) is None:
+        raise ValueError("it does not say of which graph")
     return (*(get(i) for i in range(7)), get(7, []), get(8, []))
 
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_json
 
-from loomgraph.errors import CodecError, UnreadableError, ValueMissingError, ValueTooLargeError
+from loomgraph.errors import CodecError, LogDamagedError, UnreadableError, ValueMissingError, ValueTooLargeError
 from loomgraph.graph.signature import describe_type
 from loomgraph.store.exact import same
 from loomgraph.store.growth import DIGEST, EMPTY, Growth, chained, item_type
@@ -45,6 +45,7 @@ _SHORT_INT: Final = 10**18
 _SHORT_TEXT: Final = 15
 _CALLING: Final = re.compile(r"^(Error serializing to JSON: |\w*Error: |Error calling function `[^`]*`: )+")
 _SCALARS: Final[frozenset[Any]] = frozenset({int, str, bool, float})
+_DECODER: Final = json.JSONDecoder()
 # what every JSON parser and Python's own limit on digits take
 _WIDE: Final = 1 << 63
 
@@ -198,7 +199,8 @@ class Codec:
     def load(self, tp: Any, ref: Any, values: Mapping[bytes, bytes], where: str) -> Any:
         """The value that `dump` wrote, validated; `values` has every row it reaches.
 
-        Raises ValueMissingError for a row that is not there, UnreadableError for what the type takes no more.
+        Raises ValueMissingError for a row that is not there, LogDamagedError for one that is not what was written, and
+        UnreadableError for what the type takes no more.
         """
         if type(ref) is tp and tp in _SCALARS:
             return ref
@@ -230,7 +232,7 @@ class Codec:
             if key == _ESCAPE:
                 return {k: self._join(v, values, where) for k, v in item.items()}
             if key == _ROW_KEY:
-                return self._join(json.loads(_fetch(values, bytes.fromhex(item), where)[1:]), values, where)
+                return self._join(_plain(values, bytes.fromhex(item), where), values, where)
             if key == _LIST_KEY:
                 return self._joined(bytes.fromhex(item), values, where)
         return {key: self._join(item, values, where) for key, item in fields.items()}
@@ -239,9 +241,8 @@ class Codec:
         """A list, from its last growth back to its beginning."""
         parts: list[list[Any]] = []
         while digest != EMPTY:
-            data = _fetch(values, digest, where)
-            digest = data[1 : 1 + DIGEST]
-            parts.append(json.loads(data[1 + DIGEST :]))
+            digest, items = _grown(values, digest, where)
+            parts.append(items)
         return [self._join(item, values, where) for part in reversed(parts) for item in part]
 
 
@@ -250,6 +251,39 @@ def _fetch(values: Mapping[bytes, bytes], digest: bytes, where: str) -> bytes:
     if data is None:
         raise ValueMissingError(where, digest.hex())
     return data
+
+
+def _plain(values: Mapping[bytes, bytes], digest: bytes, where: str) -> Any:
+    """What a row says, if its content is what its digest is of. Raises LogDamagedError."""
+    data = _fetch(values, digest, where)
+    if hashlib.blake2b(data, digest_size=DIGEST).digest() != digest:
+        raise _damaged(digest, where)
+    return json.loads(data[1:])
+
+
+def _grown(values: Mapping[bytes, bytes], digest: bytes, where: str) -> tuple[bytes, list[Any]]:
+    """The same for the row of a list: what it goes on from, and its items."""
+    data = _fetch(values, digest, where)
+    before = chain = data[1 : 1 + DIGEST]
+    items: list[Any] = []
+    try:
+        text = data[1 + DIGEST :].decode()
+        at = 1
+        while at < len(text):
+            # the chain is over the items as they were written, so each is taken as it stands
+            item, end = _DECODER.raw_decode(text, at)
+            items.append(item)
+            chain = chained(chain, text[at:end].encode())
+            at = end + 1
+    except ValueError as error:
+        raise _damaged(digest, where) from error
+    if chain != digest or at != len(text) or data[:1] != _LIST:
+        raise _damaged(digest, where)
+    return before, items
+
+
+def _damaged(digest: bytes, where: str) -> LogDamagedError:
+    return LogDamagedError(f"the value {digest.hex()} of {where}", "its content has another digest")
 
 
 def _is_json(value: Any) -> bool:
