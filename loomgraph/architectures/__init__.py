@@ -11,22 +11,30 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from loomgraph.architectures.actor_critic import ActorCritic
+from loomgraph.architectures.blackboard import Blackboard
+from loomgraph.architectures.plan_execute import PlanAndExecute
 from loomgraph.architectures.react import ReAct
 from loomgraph.architectures.reflexion import Reflexion
+from loomgraph.architectures.rewoo import ReWOO
 from loomgraph.architectures.router import Router
 from loomgraph.architectures.self_refine import SelfRefine
 from loomgraph.architectures.supervisor import Supervisor
+from loomgraph.architectures.swarm import Swarm
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
 __all__ = [
     "ENTRY_POINTS",
     "ActorCritic",
+    "Blackboard",
+    "PlanAndExecute",
     "ReAct",
+    "ReWOO",
     "Reflexion",
     "Router",
     "SelfRefine",
     "Supervisor",
+    "Swarm",
     "architecture_names",
     "resolve_architecture",
 ]
@@ -35,8 +43,10 @@ ENTRY_POINTS = "loomgraph.architectures"
 
 _KNOWN: dict[str, Callable[[], Architecture]] = {
     "actor-critic": ActorCritic,
+    "plan-and-execute": PlanAndExecute,
     "react": ReAct,
     "reflexion": Reflexion,
+    "rewoo": ReWOO,
     "self-refine": SelfRefine,
 }
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from loomgraph.architectures.roles import Part, both, noted, role, task_of, typed
-from loomgraph.architectures.workers import Called, Member, Worker, Workers, listed, refuse_tools, workers_of
+from loomgraph.architectures.roles import Part, Travelling, both, noted, role, task_of, typed
+from loomgraph.architectures.workers import Called, Member, Worker, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import DefinitionError, UnresolvableRouteError, names
 from loomgraph.graph.refs import END, START
 from loomgraph.models.protocol import Model
@@ -38,7 +38,7 @@ class Choice(BaseModel):
     reason: str
 
 
-class Routed(BaseModel, Generic[T]):
+class Routed(Travelling, Generic[T]):
     """A task on its way: `route` is where it goes, `choice` what the classifier said."""
 
     value: T
@@ -112,8 +112,7 @@ class Router:
 
 def _choice_of(routes: list[str]) -> Any:
     """The type that the classifier answers with: a Choice whose schema names the routes."""
-    route: Any = Annotated[str, Field(json_schema_extra={"enum": list(routes)})]
-    return create_model("Choice", __base__=Choice, __doc__=Choice.__doc__, route=(route, ...))
+    return create_model("Choice", __base__=Choice, __doc__=Choice.__doc__, route=(one_of(routes), ...))
 
 
 def _chooser(routes: tuple[str, ...], fallback: str | None, least: float, routed: Any) -> Callable[..., Any]:

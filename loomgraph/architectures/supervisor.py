@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
 from loomgraph.architectures.roles import both, noted, role, sections, shown, task_of, typed
-from loomgraph.architectures.workers import Called, Member, Workers, listed, refuse_tools, workers_of
+from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, Failure, OutputValidationError, SpawnError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import SystemMessage, UserMessage, user
@@ -26,8 +26,6 @@ from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = ["COORDINATE", "Assignment", "Delegate", "Forward", "Ledger", "NewWorker", "Report", "Supervisor"]
-
-T = TypeVar("T")
 
 COORDINATE = (
     "You lead workers and do not do their work yourself. Each time, do one of these: delegate parts of the task, as "
@@ -72,13 +70,6 @@ class Forward(BaseModel):
 
     kind: Literal["forward"]
     worker: str
-
-
-class Answer(BaseModel, Generic[T]):
-    """The answer."""
-
-    kind: Literal["answer"]
-    answer: T
 
 
 class Report(BaseModel):
@@ -171,7 +162,7 @@ class Supervisor:
         return wf
 
     def _coordinate(self, agent: Agent[Any, Any], members: dict[str, Member], answer: Any) -> Graph[Any, Any]:
-        worker: Any = str if self.allow_spawn else Annotated[str, Field(json_schema_extra={"enum": list(members)})]
+        worker: Any = str if self.allow_spawn else one_of(list(members))
         assignment: Any = create_model(
             "Assignment", __base__=Assignment, __doc__=Assignment.__doc__, worker=(worker, ...)
         )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from loomgraph.architectures.roles import Part, part
+from pydantic import Field
+
+from loomgraph.architectures.roles import Part, Travelling, part
 from loomgraph.errors import DefinitionError, names
 from loomgraph.graph.refs import Embeddable
 from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
-__all__ = ["Called", "Member", "Worker", "Workers", "listed", "refuse_tools", "workers_of"]
+__all__ = ["Answer", "Called", "Member", "Worker", "Workers", "listed", "one_of", "refuse_tools", "workers_of"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Worker:
     does: Part
     description: str | None = None
 
+
+T = TypeVar("T")
 
 Workers: TypeAlias = (
     "Mapping[str, Worker | Part] | Sequence[Worker | Agent[Any, Any] | Graph[Any, Any] | Workflow[Any, Any]]"
@@ -42,6 +46,19 @@ class Member:
     does: Embeddable
     description: str
     own: bool
+
+
+class Answer(Travelling, Generic[T]):
+    """This is the answer to the task."""
+
+    kind: Literal["answer"]
+    answer: T
+
+
+def one_of(names: Sequence[str]) -> Any:
+    """The type of a name, whose schema says which there are; whoever reads it checks that it is one of them."""
+    extra: dict[str, Any] = {"enum": list(names)}
+    return Annotated[str, Field(json_schema_extra=extra)]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Row:
 
     @property
     def status(self) -> Status:
-        """"running" while any activation runs, else how the last one ended."""
+        """ "running" while any activation runs, else how the last one ended."""
         return "running" if self.running else self.last
 
     @property

@@ -16,9 +16,7 @@ __all__ = ["differences"]
 Path = tuple[str, ...]
 
 
-def differences(
-    was: Blueprint, now: Blueprint, ran: Collection[Path], *, code: bool, at: Path = ()
-) -> Iterator[str]:
+def differences(was: Blueprint, now: Blueprint, ran: Collection[Path], *, code: bool, at: Path = ()) -> Iterator[str]:
     """Every difference, as a clause that names it. `ran` are the paths of the nodes that have begun.
 
     With `code`, a node that has begun must do what it did, and so must the conditions out of it; without, only its

@@ -86,6 +86,7 @@
     │   ├── UnknownToolError            there is no tool of that name
     │   ├── ToolInputError              arguments that do not fit the tool's schema
     │   ├── ToolReferenceError          a reference to a result that is not there
+    │   │   └── ToolCycleError              calls that wait for each other's results
     │   ├── ToolServerError             the server behind a tool is gone or too slow
     │   ├── ToolTimeoutError            a call was stopped after its tool's timeout
     │   └── ToolResultError             a tool returned what JSON cannot hold
@@ -95,7 +96,7 @@
     │   ├── UnknownWorkerError          somebody was named who is not there
     │   ├── SpawnError                  a worker that a model wanted could not be made
     │   ├── PingPongError               two agents handed a task to each other again and again
-    │   └── PlanError                   EmptyPlanError, PlanTooLongError, PlanReferenceError, CyclicPlanError
+    │   └── PlanError                   EmptyPlanError, PlanTooLongError, PlanStepError, CyclicPlanError
     └── RunError                    a run ended without a result; carries `.run_id` and what finished
         ├── NodeFailedError             one or more activations failed; the first one's exception is `__cause__`
         ├── LoopCapError                a loop reached its cap; names the cycle, carries the last values
@@ -138,7 +139,7 @@ from loomgraph.errors.architectures import (
     EmptyPlanError,
     PingPongError,
     PlanError,
-    PlanReferenceError,
+    PlanStepError,
     PlanTooLongError,
     SpawnError,
     ThresholdError,
@@ -233,6 +234,7 @@ from loomgraph.errors.store import (
     UnknownRunError,
 )
 from loomgraph.errors.tools import (
+    ToolCycleError,
     ToolError,
     ToolInputError,
     ToolReferenceError,
@@ -315,7 +317,7 @@ __all__ = [
     "OutputValidationError",
     "PingPongError",
     "PlanError",
-    "PlanReferenceError",
+    "PlanStepError",
     "PlanTooLongError",
     "QuestionChangedError",
     "QuestionClosedError",
@@ -351,6 +353,7 @@ __all__ = [
     "StreamTruncatedError",
     "ThresholdError",
     "ToolArgumentsError",
+    "ToolCycleError",
     "ToolError",
     "ToolInputError",
     "ToolReferenceError",

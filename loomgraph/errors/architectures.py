@@ -16,7 +16,7 @@ __all__ = [
     "EmptyPlanError",
     "PingPongError",
     "PlanError",
-    "PlanReferenceError",
+    "PlanStepError",
     "PlanTooLongError",
     "SpawnError",
     "ThresholdError",
@@ -128,8 +128,8 @@ class PlanTooLongError(PlanError):
         super().__init__(f"the plan has {steps} steps, and {limit} are allowed. Raise max_steps=.", plan, finished)
 
 
-class PlanReferenceError(PlanError):
-    """A step has another's id, refers to one that is not there, or wants a tool that is not there."""
+class PlanStepError(PlanError):
+    """A step that cannot be carried out as it is written: a taken id, a reference to nothing, an unknown tool."""
 
     def __init__(self, step: str, detail: str, plan: Any, finished: Any) -> None:
         self.step = step

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from loomgraph.errors.base import LoomgraphError, brief, brief_text, names
 
 __all__ = [
+    "ToolCycleError",
     "ToolError",
     "ToolInputError",
     "ToolReferenceError",
@@ -40,6 +41,15 @@ class ToolInputError(ToolError):
 
 class ToolReferenceError(ToolError):
     """An argument refers to a call's result that is not there, or not reachable, or waits for this very call."""
+
+
+class ToolCycleError(ToolReferenceError):
+    """Calls that wait for each other's results. `.cycle` has their ids."""
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        self.cycle = tuple(cycle)
+        ring = " -> ".join(f"'{call}'" for call in self.cycle)
+        super().__init__(f"these calls wait for each other's results: {ring}. Break the circle.")
 
 
 class ToolTimeoutError(ToolError, TimeoutError):

@@ -42,12 +42,14 @@ class _Call:
         tool: Tool | None,
         around: Around | None,
         reader: str | None,
+        given: Mapping[str, Any],
     ) -> None:
         self.ordered = ordered
         self.tool = tool
         self.around = around
         self.reader = reader
-        self.ids = tuple(other.call.id for other in batch)
+        self.given = given
+        self.ids = tuple(dict.fromkeys([*(other.call.id for other in batch), *given]))
         self.needed = frozenset(batch[i].call.id for i in ordered.needs)
         self.__name__ = ordered.call.name
 
@@ -64,7 +66,7 @@ class _Call:
         if missing:
             why = "; ".join(f"'{result.id}' ({result.name}) has no result: {result.content}" for result in missing)
             return _without(ordered.call, "skipped", f"not called, for it needs results that are not there: {why}")
-        values = {result.id: result.value for result in needed.values()}
+        values = {**self.given, **{result.id: result.value for result in needed.values()}}
         try:
             arguments = replace_references(dict(ordered.arguments), self.ids, syntax, values.__getitem__)
         except PathError as error:
@@ -125,13 +127,16 @@ def batch_graph(
     *,
     syntax: Syntax = "ids",
     around: Around | None = None,
+    given: Sequence[ToolResult] = (),
     name: str = "tools",
 ) -> Graph[list[ToolCall], list[ToolResult]]:
     """The graph of a batch: from the list of its calls to their results in the same order.
 
-    Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'.
+    Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'. References may
+    name the results in `given` too, as far as they have a value.
     """
-    ordered = order_calls(calls, tools, syntax)
+    had = {result.id: result.value for result in given if result.ok}
+    ordered = order_calls(calls, tools, syntax, had)
     reader = next((name for name, tool in tools.items() if READS_RESULTS in tool.tags), None)
     wf = Workflow(name, input=list[ToolCall], output=list[ToolResult])
     nodes: list[Any] = []
@@ -141,7 +146,7 @@ def batch_graph(
         kind = _Next if place.needs or place.after else _First
         nodes.append(
             wf.node(
-                kind(syntax, place, ordered, tool, around, reader),
+                kind(syntax, place, ordered, tool, around, reader, had),
                 name=_unused(place.call.name or "call", taken),
                 retry=None if tool is None else tool.retry,
                 limit=None if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
@@ -177,11 +182,12 @@ async def run_batch(
     key: str = "tools",
     syntax: Syntax = "ids",
     around: Around | None = None,
+    given: Sequence[ToolResult] = (),
 ) -> list[ToolResult]:
     """Run a batch inside a node: a scope of its own under `key`, each call an activation. Results in calls' order."""
     if not calls:
         return []
-    graph = batch_graph(calls, tools, syntax=syntax, around=around)
+    graph = batch_graph(calls, tools, syntax=syntax, around=around, given=given)
     results: list[ToolResult] = await ctx.run(graph, list(calls), key=key)
     return results
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, cast
 
-from loomgraph.errors import ToolError, ToolInputError, ToolReferenceError, UnknownToolError, brief, names
+from loomgraph.errors import (
+    ToolCycleError,
+    ToolError,
+    ToolInputError,
+    ToolReferenceError,
+    UnknownToolError,
+    brief,
+    names,
+)
 from loomgraph.tools.calls import ToolCall
 from loomgraph.tools.effects import EVERYTHING, NOTHING, Footprint, Hazards
 from loomgraph.tools.references import Syntax, find_references
@@ -35,9 +43,13 @@ class OrderedCall:
     problem: ToolError | None = None
 
 
-def order_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool], syntax: Syntax = "ids") -> list[OrderedCall]:
+def order_calls(
+    calls: Sequence[ToolCall], tools: Mapping[str, Tool], syntax: Syntax = "ids", given: Collection[str] = ()
+) -> list[OrderedCall]:
     """The calls in the order they were given, each with what it waits for. Never a cycle.
 
+    `given` are ids of calls that have their results already: nobody waits for them. A call of this batch with the same
+    id is meant instead.
     A call of an unknown tool, unreadable arguments, a reference to a call that is not there and a cycle of references
     are problems of the calls they are in, and of no other. Two calls with one id: the later one has the problem.
     """
@@ -52,14 +64,13 @@ def order_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool], syntax: Sy
     for i, found in enumerate(read):
         wanted: set[int] = set()
         if not isinstance(found, ToolError):
-            problem = _needed(found, positions, syntax, wanted)
+            problem = _needed(found, positions, given, syntax, wanted)
             if problem is not None:
                 read[i] = problem
         needs.append(set() if isinstance(read[i], ToolError) else wanted)
     for cycle in _cycles(needs):
-        shown = " -> ".join(f"'{calls[i].id}'" for i in cycle)
         for i in cycle:
-            read[i] = ToolReferenceError(f"these calls wait for each other's results: {shown}. Break the circle.")
+            read[i] = ToolCycleError([calls[j].id for j in cycle])
             needs[i] = set()
     after = _hazards(calls, read, needs, tools)
     return [
@@ -85,14 +96,19 @@ def _read(call: ToolCall, tools: Mapping[str, Tool]) -> dict[str, Any] | ToolErr
 
 
 def _needed(
-    arguments: Mapping[str, Any], positions: Mapping[str, int], syntax: Syntax, wanted: set[int]
+    arguments: Mapping[str, Any],
+    positions: Mapping[str, int],
+    given: Collection[str],
+    syntax: Syntax,
+    wanted: set[int],
 ) -> ToolError | None:
     """Put the calls that the arguments refer to into `wanted`; returns what is wrong with a reference."""
-    for reference in find_references(dict(arguments), positions, syntax):
+    ids = list(dict.fromkeys([*positions, *given]))
+    for reference in find_references(dict(arguments), ids, syntax):
         if not reference.known:
-            known = names(list(positions))
-            return ToolReferenceError(f"{reference.text} names no call of this batch, which has {known}.")
-        wanted.add(positions[reference.id])
+            return ToolReferenceError(f"{reference.text} names no call of this batch, which has {names(ids)}.")
+        if reference.id in positions:
+            wanted.add(positions[reference.id])
     return None
 
 

@@ -83,5 +83,5 @@ def test_timing_changes_nothing(play: Play, seed: int) -> None:
 
 
 def test_a_name_in_kebab_case_is_enough_for_those_that_need_no_other_agents() -> None:
-    for name in ("actor-critic", "react", "reflexion", "self-refine"):
+    for name in ("actor-critic", "plan-and-execute", "react", "reflexion", "rewoo", "self-refine"):
         assert resolve_architecture(name).name == name

@@ -1,0 +1,273 @@
+"""ReWOO: all tool calls are planned at once, run as their references allow, and then read by a model that answers.
+
+Xu et al. 2023, arXiv:2305.18323. Differs from the paper: a plan is a typed value and not text; steps that do not need
+each other run at the same time, each as soon as what it needs is there, as in LLMCompiler (Kim et al. 2023,
+arXiv:2312.04511); arguments keep their types; and a plan whose calls failed may be made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from loomgraph.architectures.roles import both, noted, role, sections, task_of, typed
+from loomgraph.errors import (
+    CyclicPlanError,
+    DefinitionError,
+    EmptyPlanError,
+    PlanError,
+    PlanStepError,
+    PlanTooLongError,
+    ToolCycleError,
+    ToolInputError,
+    names,
+)
+from loomgraph.graph.context import Context
+from loomgraph.graph.refs import END, START
+from loomgraph.graph.signature import Param, Signature
+from loomgraph.models.messages import UserMessage
+from loomgraph.models.protocol import Model
+from loomgraph.nodes.agent import Agent
+from loomgraph.runtime.workflow import Workflow
+from loomgraph.tools.batch import Around, run_batch
+from loomgraph.tools.calls import ToolCall, ToolResult
+from loomgraph.tools.ordering import OrderedCall, order_calls
+from loomgraph.tools.tool import Tool, check_tools
+
+__all__ = ["PLAN", "SOLVE", "Evidence", "Plan", "PlannedCall", "ReWOO", "Work"]
+
+PLAN = (
+    "Plan the tool calls that the task needs, all of them at once: you will not see their results. Give each an id of "
+    "its own (E1, E2, ...) and say in `why` what it is for. Where an argument is the result of another call, write "
+    "#E1 in its place, or #E1.items[0].name for a part of it; a call waits for those it names, and for no other. "
+    "Another model will read the results and answer."
+)
+SOLVE = (
+    "Answer the task from the results of the tool calls that were planned for it. Where a call failed, say what is "
+    "missing rather than guess."
+)
+
+
+class PlannedCall(BaseModel):
+    """One call of a plan: what it is for, and its arguments, in which #E1 stands for the result of E1."""
+
+    id: str
+    why: str = ""
+    tool: str
+    arguments: dict[str, Any] = {}
+
+
+class Plan(BaseModel):
+    """The calls of a plan."""
+
+    steps: list[PlannedCall]
+
+
+class Work(BaseModel):
+    """The task, the plans made for it, what their calls came to, and what was wrong with the last plan."""
+
+    task: UserMessage
+    plans: list[Plan] = []
+    results: list[ToolResult] = []
+    complaint: str | None = None
+    complaints: int = 0
+
+
+class Planned(BaseModel):
+    """Work whose last plan can be carried out."""
+
+    work: Work
+
+
+class Evidence(BaseModel):
+    """Work whose plans were carried out."""
+
+    work: Work
+
+
+@dataclass(frozen=True)
+class ReWOO:
+    """plan -> the plan's calls, as their references allow -> solve.
+
+    The planner is told the agent's tools with the schemas of their arguments. A plan that is empty, has more than
+    `max_steps` calls, goes in a circle, or has a call that cannot be made as it is written goes back to the planner as
+    often as a bad answer does (the agent's `repairs`), before any of it is carried out; then it is a PlanError. A call
+    that fails leaves out what needs it; after that a new plan is made, at most `max_replans` times, which sees what
+    there is already, and then the solver is told what failed. `planner_model` and `solver_model` are the agent's
+    unless given.
+
+    Model calls: 2, and 1 for each new plan. Stops when the solver has answered.
+    """
+
+    max_steps: int = 8
+    max_replans: int = 0
+    planner_model: Model | str | None = None
+    solver_model: Model | str | None = None
+    plan_instructions: str = PLAN
+    solve_instructions: str = SOLVE
+    name: str = "rewoo"
+
+    def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
+        """The graph. Raises DefinitionError for an agent without tools, or with one that ends the turn."""
+        tools = check_tools(agent.tools)
+        self._refuse(agent, tools)
+        known = to_json(
+            [{"name": t.name, "description": t.description, "arguments": dict(t.parameters)} for t in tools.values()],
+            indent=2,
+        ).decode()
+        planner = role(
+            agent,
+            "planner",
+            both(agent.instructions, f"{self.plan_instructions}\n\nThe tools:\n{known}"),
+            input=Work,
+            output=Plan,
+            prompt=_to_plan,
+            model=self.planner_model,
+        )
+        solver = role(
+            agent,
+            "solver",
+            both(agent.instructions, self.solve_instructions),
+            input=Evidence,
+            output=agent.output,
+            prompt=_to_solve,
+            model=self.solver_model,
+        )
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent), value=agent.input, gives=Work), name="begin")
+        check = _checker(tools, self.max_steps, agent.repairs)
+        plan = wf.node(noted("plan", planner, check, takes=Work, gives=Planned | Work, answer=Plan))
+        calls = wf.node(_Calls(tools, agent.guard, self.max_replans), name="tools")
+        solve = wf.node(solver, name="solve")
+        most = (1 + self.max_replans) * (1 + agent.repairs)
+        wf.chain(START, begin, plan)
+        wf.edge(plan, plan, when=Work, label="cannot be carried out", cap=most)
+        wf.edge(plan, calls, when=Planned, label="planned")
+        if self.max_replans:
+            wf.edge(calls, plan, when=Work, label="plan anew", cap=most)
+            wf.edge(calls, solve, when=Evidence, label="done")
+        else:
+            wf.edge(calls, solve)
+        wf.edge(solve, END)
+        return wf
+
+    def _refuse(self, agent: Agent[Any, Any], tools: Mapping[str, Tool]) -> None:
+        if self.max_steps < 1 or self.max_replans < 0:
+            raise DefinitionError(
+                f"agent '{agent.name}': ReWOO(max_steps={self.max_steps}, max_replans={self.max_replans}) leaves "
+                f"nothing to do; max_steps is at least 1 and max_replans at least 0."
+            )
+        if not tools:
+            raise DefinitionError(f"agent '{agent.name}' has no tools, so there is nothing to plan. Give it tools=.")
+        ends = [tool.name for tool in tools.values() if tool.ends_turn]
+        if ends:
+            raise DefinitionError(
+                f"agent '{agent.name}': {names(ends)} would end the turn, but here a solver answers when all calls are "
+                f"done. Make them without ends_turn, or use the architecture 'react'."
+            )
+
+
+class _Calls:
+    """The body of the node that carries a plan out: each call an activation, ordered by `loomgraph.tools`."""
+
+    def __init__(self, tools: Mapping[str, Tool], around: Around, replans: int) -> None:
+        self.tools, self.around, self.replans = tools, around, replans
+        self.__name__ = "tools"
+        gives: Any = Evidence | Work if replans else Evidence
+        self.__loomgraph_signature__ = Signature((Param("planned", Planned, required=True),), gives, "async", "ctx")
+
+    async def __call__(self, planned: Planned, ctx: Context) -> Evidence | Work:
+        """The work with the results of the calls: to be read, or to be planned anew."""
+        work = planned.work
+        calls = _calls_of(work.plans[-1])
+        results = await run_batch(
+            ctx, calls, self.tools, syntax="plan", around=self.around, given=_given(work, {call.id for call in calls})
+        )
+        done = work.model_copy(update={"results": [*work.results, *results]})
+        if all(result.ok for result in results) or len(work.plans) > self.replans:
+            return Evidence(work=done)
+        return done
+
+    def __loomgraph_fingerprint__(self) -> str:
+        """The tools, and whether a plan can be made anew."""
+        return "\n".join([*(tool.__loomgraph_fingerprint__() for tool in self.tools.values()), str(self.replans > 0)])
+
+
+def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
+    async def begin(value: Any) -> Work:
+        return Work(task=task_of(agent, value))
+
+    return begin
+
+
+def _checker(tools: Mapping[str, Tool], max_steps: int, repairs: int) -> Callable[..., Any]:
+    async def check(given: Work, answer: Plan) -> Planned | Work:
+        try:
+            _check(answer, given, tools, max_steps)
+        except PlanError as error:
+            if given.complaints >= repairs:
+                raise
+            return given.model_copy(update={"complaint": error.complaint, "complaints": given.complaints + 1})
+        cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
+        return Planned(work=given.model_copy(update=cleared))
+
+    return check
+
+
+def _check(plan: Plan, work: Work, tools: Mapping[str, Tool], max_steps: int) -> None:
+    """Raise what is wrong with a plan."""
+    if not plan.steps:
+        raise EmptyPlanError(plan, work)
+    if len(plan.steps) > max_steps:
+        raise PlanTooLongError(len(plan.steps), max_steps, plan, work)
+    calls = _calls_of(plan)
+    had = [result.id for result in _given(work, {call.id for call in calls})]
+    for placed in order_calls(calls, tools, "plan", had):
+        if isinstance(placed.problem, ToolCycleError):
+            raise CyclicPlanError(placed.problem.cycle, plan, work)
+        problem = placed.problem or _unfit(placed, tools, had)
+        if problem is not None:
+            raise PlanStepError(placed.call.id, str(problem), plan, work)
+
+
+def _unfit(placed: OrderedCall, tools: Mapping[str, Tool], had: Collection[str]) -> ToolInputError | None:
+    """What is wrong with arguments that refer to nothing, which can be said before they are used."""
+    if placed.needs or had:
+        return None
+    try:
+        tools[placed.call.name].validated(placed.arguments)
+    except ToolInputError as error:
+        return error
+    return None
+
+
+def _calls_of(plan: Plan) -> list[ToolCall]:
+    return [ToolCall(id=step.id, name=step.tool, arguments=step.arguments) for step in plan.steps]
+
+
+def _given(work: Work, ids: Collection[str]) -> list[ToolResult]:
+    """The latest results of earlier plans that a plan with these ids may refer to."""
+    latest = {result.id: result for result in work.results if result.ok and result.id not in ids}
+    return list(latest.values())
+
+
+def _to_plan(work: Work) -> UserMessage:
+    return sections(task=work.task, results_so_far=_shown(work), cannot_be_carried_out=work.complaint)
+
+
+def _to_solve(evidence: Evidence) -> UserMessage:
+    return sections(task=evidence.work.task, results=_shown(evidence.work))
+
+
+def _shown(work: Work) -> str:
+    said: list[str] = []
+    steps = [step for plan in work.plans for step in plan.steps]
+    for step, result in zip(steps, work.results, strict=True):
+        why = f": {step.why}" if step.why else ""
+        outcome = result.content if result.ok else f"{result.outcome}: {result.content}"
+        said.append(f"{step.id} = {step.tool} {to_json(step.arguments).decode()}{why}\n{outcome}")
+    return "\n\n".join(said)
