@@ -195,9 +195,14 @@ def held_at_pay(place: Path) -> subprocess.Popen[str]:
         "--lease",
         "3",
     ]
-    process = subprocess.Popen(
-        [*command, "--run-id", "t-1"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # a job in the background of a shell script ignores Ctrl-C, and so would a process that it starts
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--run-id", "t-1"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     for line in process.stdout:
         event = json.loads(line)

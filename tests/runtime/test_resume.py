@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic import BaseModel
 
 from loomgraph import END, START, Context, Graph, NodeFailedError, Retry, Workflow
 from loomgraph.errors import (
@@ -21,7 +20,6 @@ from loomgraph.errors import (
     UnknownRunError,
 )
 from loomgraph.store.memory import MemoryStore
-from loomgraph.store.opening import open_store
 from loomgraph.store.protocol import Lease
 from loomgraph.testing.crash import WatchedStore
 from tests.runtime.rehearsal import Rehearsal, cut_short
@@ -248,32 +246,3 @@ async def test_a_value_that_would_not_read_back_exactly_fails_its_node_and_names
     with pytest.raises(NodeFailedError, match="node 'gives' gave \\(1, 1\\), declared as Any") as caught:
         await wf.compile().run(1, store=MemoryStore())
     assert isinstance(caught.value.__cause__, CodecError)
-
-
-async def test_a_conversation_costs_its_new_messages_and_not_its_length(tmp_path: Path) -> None:
-    class Message(BaseModel):
-        role: str
-        text: str
-
-    wf = Workflow("talk", input=list[Message], output=list[Message])
-
-    @wf.node
-    async def turn(messages: list[Message]) -> list[Message]:
-        return [*messages, Message(role="user", text=f"{len(messages):06d}" * 80)]
-
-    async def size(turns: int) -> int:
-        talk = Workflow("talk", input=list[Message], output=list[Message])
-        node = talk.node(turn.fn, name="turn")
-        talk.edge(START, node)
-        talk.edge(node, node, when=lambda messages: len(messages) < turns, cap=turns, label="go on")
-        talk.edge(node, END, when=lambda messages: len(messages) >= turns, label="enough")
-        path = tmp_path / f"{turns}.db"
-        store = open_store(f"sqlite:{path}")
-        await talk.compile().run([], store=store, run_id="talk")
-        await store.close()
-        return sum(file.stat().st_size for file in tmp_path.glob(f"{turns}.db*"))
-
-    few, many = await size(250), await size(500)
-    payload = 500 * len('{"role":"user","text":""}' + "x" * 480)
-    assert many < 2 * payload
-    assert many < 2.2 * few
