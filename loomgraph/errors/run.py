@@ -160,13 +160,16 @@ class RunCancelledError(RunError):
 
 
 class DeadlineError(RunError):
-    """The run took longer than its `deadline` (seconds)."""
+    """The run took longer than its `deadline`, or than its budget of seconds had left (`budget`)."""
 
-    def __init__(self, *, run_id: str, seconds: float, finished: Mapping[str, Any] | None = None) -> None:
-        self.seconds = seconds
+    def __init__(
+        self, *, run_id: str, seconds: float, finished: Mapping[str, Any] | None = None, budget: bool = False
+    ) -> None:
+        self.seconds, self.budget = seconds, budget
+        within = f"the {seconds:g} s that its budget had left" if budget else f"its deadline of {seconds:g} s"
+        remedy = "Raise the budget and resume" if budget else "Raise deadline="
         super().__init__(
-            f"run '{run_id}' did not finish within its deadline of {seconds:g} s. Raise deadline=, or look at the "
-            f"slowest nodes in .finished.",
+            f"run '{run_id}' did not finish within {within}. {remedy}, or look at the slowest nodes in .finished.",
             run_id=run_id,
             finished=finished,
         )

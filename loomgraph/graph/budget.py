@@ -14,13 +14,14 @@ from typing import Final
 
 from loomgraph.errors import BudgetExceededError, DefinitionError
 
-__all__ = ["UNLIMITED", "Account", "Budget"]
+__all__ = ["UNLIMITED", "Account", "Budget", "UserBudget", "limited"]
 
 
 class Budget:
     """Limits by name: `Budget(cost=2.50, model_calls=40, output_tokens=20_000)`. The names are those of `ctx.meter`.
 
-    `tokens` stands for input and output tokens together. Raises DefinitionError for a limit below zero.
+    `tokens` stands for input and output tokens together, and `seconds` for the time that the run takes in all of its
+    lives, waiting while it is suspended left out. Raises DefinitionError for a limit below zero.
     """
 
     def __init__(self, **limits: float) -> None:
@@ -35,6 +36,21 @@ class Budget:
     def account(self, name: str = "run") -> Account:
         """An account of its own under these limits; give the same account to several runs and they share it."""
         return Account(self, name)
+
+
+class UserBudget(Budget):
+    """What all runs of one user in one store may use together: `run(user_id="ada", user_budget=UserBudget(cost=20))`.
+
+    `period` is a name of yours such as "2026-11"; each has an account of its own, beginning with nothing spent.
+    """
+
+    def __init__(self, period: str = "", **limits: float) -> None:
+        super().__init__(**limits)
+        self.period = period
+
+    def __repr__(self) -> str:
+        period = f"{self.period!r}, " if self.period else ""
+        return f"UserBudget({period}{', '.join(f'{name}={limit:g}' for name, limit in self.limits.items())})"
 
 
 class Account:
@@ -69,7 +85,7 @@ class Account:
     def spend(self, amounts: Mapping[str, float]) -> None:
         """Count what was used, whether it was reserved or not. Never refuses: it has been used."""
         with self._lock:
-            for name, amount in _limited(amounts, self.budget.limits):
+            for name, amount in limited(amounts, self.budget.limits):
                 self._spent[name] = self._spent.get(name, 0) + amount
 
     @contextmanager
@@ -78,7 +94,7 @@ class Account:
 
         Raises BudgetExceededError, before anything is held, if one of them is not left.
         """
-        wanted = list(_limited(amounts, self.budget.limits))
+        wanted = list(limited(amounts, self.budget.limits))
         with self._lock:
             for name, amount in wanted:
                 if amount > self._left(name):
@@ -102,7 +118,8 @@ UNLIMITED: Final = Account(Budget(), "nobody")
 """The account of a run without a budget."""
 
 
-def _limited(amounts: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def limited(amounts: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Of these amounts those that are limited, with the `tokens` they come to."""
     for name, amount in amounts.items():
         if name in limits:
             yield name, amount

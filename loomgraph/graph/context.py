@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, TypeAlias, overload
 
 from typing_extensions import TypeVar
@@ -108,7 +109,20 @@ class Context(Generic[StateT, DepsT]):
     def budget(self) -> Account:
         """What the run may still use: `with ctx.budget.reserve(cost=0.02): ...` before a call, `meter` after it.
 
-        Raises BudgetExceededError if that much is not left. A run without a budget has one without limits.
+        Raises BudgetExceededError if that much is not left. A run without a budget has one without limits. `reserve`
+        of the context itself keeps to the budget of the run's user too.
+        """
+        raise NotImplementedError
+
+    @property
+    def limits(self) -> frozenset[str]:
+        """The names of the amounts that the run's budget or its user's limits."""
+        raise NotImplementedError
+
+    def reserve(self, **amounts: float) -> AbstractAsyncContextManager[None]:
+        """Hold these amounts while the block runs: `async with ctx.reserve(cost=0.02): ...`, then `meter`.
+
+        Raises BudgetExceededError, before the block runs, if the run's budget or its user's has not that much left.
         """
         raise NotImplementedError
 

@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # loaded when first asked for
     from loomgraph.models.litellm import LiteLLMModel
     from loomgraph.models.openai_chat import OpenAIChatModel
     from loomgraph.models.openai_responses import OpenAIModel
+    from loomgraph.models.priced import Priced
     from loomgraph.models.scripted import ScriptedModel, Turn
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "OutputSpec",
     "OutputType",
     "Price",
+    "Priced",
     "ProviderPart",
     "RateLimited",
     "ResponseDone",
@@ -123,6 +125,7 @@ _LATE = {
     "LiteLLMModel": "litellm",
     "OpenAIChatModel": "openai_chat",
     "OpenAIModel": "openai_responses",
+    "Priced": "priced",
     "RateLimited": "limited",
     "ScriptedModel": "scripted",
     "Turn": "scripted",

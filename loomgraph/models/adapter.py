@@ -93,6 +93,11 @@ class Adapter(ABC):
         """Which model this is, as `provider:name`."""
         return f"{self.provider}:{self.model}"
 
+    @property
+    def price(self) -> Price | None:
+        """What it costs, as far as it was told."""
+        return self.settings.price
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
 

@@ -24,7 +24,7 @@ from loomgraph.graph.policy import Retry
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import ModelRequest
-from loomgraph.models.responses import AttemptRestarted, ModelResponse, StreamEvent
+from loomgraph.models.responses import AttemptRestarted, ModelResponse, Price, StreamEvent, dearest
 from loomgraph.models.retrying import Timing, answer_of, retried
 
 __all__ = ["FallbackModel", "Health", "goes_on"]
@@ -108,6 +108,13 @@ class FallbackModel:
     def name(self) -> str:
         """`fallback:` and the models."""
         return f"fallback:{'|'.join(candidate.model.name for candidate in self._candidates)}"
+
+    @property
+    def price(self) -> Price | None:
+        """What the dearest of them costs; None unless it is known of all."""
+        prices: list[Price | None] = [getattr(candidate.model, "price", None) for candidate in self._candidates]
+        known = [price for price in prices if price is not None]
+        return dearest(known) if len(known) == len(prices) else None
 
     @property
     def health(self) -> tuple[Health, ...]:

@@ -14,7 +14,7 @@ from loomgraph.models.loops import PerLoop
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import ModelRequest
-from loomgraph.models.responses import ModelResponse, ResponseDone, StreamEvent
+from loomgraph.models.responses import ModelResponse, Price, ResponseDone, StreamEvent
 from loomgraph.models.retrying import Timing, answer_of
 
 __all__ = ["RateLimited"]
@@ -57,6 +57,11 @@ class RateLimited:
     def name(self) -> str:
         """The model's name."""
         return self.model.name
+
+    @property
+    def price(self) -> Price | None:
+        """What the model costs, as far as it was told."""
+        return getattr(self.model, "price", None)
 
     def __repr__(self) -> str:
         return f"RateLimited({self.model!r})"

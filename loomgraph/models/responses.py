@@ -5,6 +5,7 @@ Nothing here is guessed: what a provider does not report is None, or 0 where a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
@@ -26,6 +27,7 @@ __all__ = [
     "ToolCallStarted",
     "Usage",
     "UsageReported",
+    "dearest",
 ]
 
 
@@ -86,6 +88,18 @@ class Price(Value):
         written = self.input if self.cache_write is None else self.cache_write
         total = fresh * self.input + usage.cached_tokens * cached + usage.cache_write_tokens * written
         return (total + usage.output_tokens * self.output) / 1_000_000
+
+
+def dearest(prices: Sequence[Price]) -> Price:
+    """The price that is in everything as high as the highest of these."""
+    cached = [price.input if price.cached is None else price.cached for price in prices]
+    written = [price.input if price.cache_write is None else price.cache_write for price in prices]
+    return Price(
+        input=max(price.input for price in prices),
+        output=max(price.output for price in prices),
+        cached=max(cached),
+        cache_write=max(written),
+    )
 
 
 class ModelResponse(Value):

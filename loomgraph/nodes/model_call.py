@@ -5,7 +5,7 @@ Whether a failed call is tried again is the model's business, so the node needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ from loomgraph.models.messages import Message, assistant, system
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import ModelRequest, OutputSpec, ToolSpec
-from loomgraph.models.responses import FinishReason, ModelResponse, ResponseDone
+from loomgraph.models.responses import FinishReason, ModelResponse, Price, ResponseDone
 from loomgraph.nodes.conversation import Answered, Calls, Conversation
 from loomgraph.nodes.hooks import NONE, Hooks, Skip, passed, passed_through
 from loomgraph.nodes.live import LISTENER, Heard
@@ -151,16 +151,25 @@ def _instead(model: Model, skip: Skip) -> ModelResponse:
 
 
 async def _paid(model: Model, request: ModelRequest, ctx: Context) -> ModelResponse:
-    if not ctx.budget.limits:
+    if not ctx.limits:
         return await _called(model, request, ctx)
-    with ctx.budget.reserve(**_most(request)):
+    async with ctx.reserve(**_most(model, request, ctx.limits)):
         return await _called(model, request, ctx)
 
 
-def _most(request: ModelRequest) -> dict[str, float]:
+def _most(model: Model, request: ModelRequest, limits: Collection[str]) -> dict[str, float]:
     """What a call may use at most, as far as that can be said before it: about four characters make a token."""
-    said = len(to_json([request.messages, request.tools]))
-    return {"model_calls": 1, "input_tokens": said / 4, "output_tokens": request.max_tokens or _ANSWER}
+    sent, answered = len(to_json([request.messages, request.tools])) / 4, request.max_tokens or _ANSWER
+    amounts: dict[str, float] = {"model_calls": 1, "input_tokens": sent, "output_tokens": answered}
+    if "cost" in limits:
+        price: Price | None = getattr(model, "price", None)
+        if price is None:
+            raise DefinitionError(
+                f"the budget limits cost, and nobody said what {model.name} costs, so no call of it could be kept "
+                f"within it. Give the model a price=Price(...), or wrap it: Priced(model, {{...}})."
+            )
+        amounts["cost"] = (sent * max(price.input, price.cache_write or 0) + answered * price.output) / 1_000_000
+    return amounts
 
 
 async def _called(model: Model, request: ModelRequest, ctx: Context) -> ModelResponse:

@@ -7,7 +7,8 @@ import inspect
 import math
 import threading
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.graph.state import Updates
 from loomgraph.runtime.asking import Asking
 from loomgraph.runtime.notes import Notes
+from loomgraph.runtime.purse import Purse
 
 __all__ = ["RunContext", "RunSettings"]
 
@@ -47,7 +49,7 @@ class RunSettings:
     session_id: str | None = None
     deps: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    budget: Account = UNLIMITED
+    purse: Purse | None = None
     notes: Notes | None = None
 
 
@@ -121,7 +123,19 @@ class RunContext(Context[Any, Any]):
 
     @property
     def budget(self) -> Account:
-        return self._settings.budget
+        return UNLIMITED if self._settings.purse is None else self._settings.purse.account
+
+    @property
+    def limits(self) -> frozenset[str]:
+        return frozenset() if self._settings.purse is None else self._settings.purse.limits
+
+    @asynccontextmanager
+    async def reserve(self, **amounts: float) -> AsyncGenerator[None]:
+        if self._settings.purse is None:
+            yield
+        else:
+            async with self._settings.purse.reserve(amounts):
+                yield
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -186,7 +200,8 @@ class RunContext(Context[Any, Any]):
     def _count(self, amounts: dict[str, float]) -> None:
         if amounts and not self._activation.dead:
             self._scheduler.journal.add(Metered, self._activation, (amounts,))
-            self._settings.budget.spend(amounts)
+            if self._settings.purse is not None:
+                self._settings.purse.spend(amounts)
 
     async def run(self, graph: Any, value: Any = None, *, key: str) -> Any:
         if not isinstance(graph, Embeddable):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from loomgraph.errors import DefinitionError
-from loomgraph.graph.budget import Account, Budget
+from loomgraph.graph.budget import Account, Budget, UserBudget
 from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
 from loomgraph.runtime.keeper import DEFAULT_TTL
@@ -40,7 +40,8 @@ class ResumeKeywords(TypedDict, total=False):
     nodes (paths such as "review/draft" for nested ones) where the run is suspended before they start, or after they
     finished and before anything follows from it; a resume passes them. `max_value_bytes` is how large one stored value
     may be, as JSON (64 MiB if left out). `budget` is how much of what the run may use: of a Budget a resume counts what
-    the run used before, an Account is shared by whoever is given it.
+    the run used before, an Account is shared by whoever is given it. `user_budget` is how much all runs of this user
+    in this store may use together.
     """
 
     limit: int | None
@@ -60,6 +61,7 @@ class ResumeKeywords(TypedDict, total=False):
     interrupt_after: Sequence[str]
     max_value_bytes: int
     budget: Budget | Account | None
+    user_budget: UserBudget | None
 
 
 class RunKeywords(ResumeKeywords, total=False):
@@ -92,6 +94,7 @@ class RunOptions:
     interrupt_after: Sequence[str] = ()
     max_value_bytes: int = MAX_BYTES
     budget: Budget | Account | None = None
+    user_budget: UserBudget | None = None
 
     @property
     def interrupts(self) -> bool:

@@ -100,6 +100,11 @@ class Recorded:
         return passes(self.events)[-1]
 
     @property
+    def copied(self) -> int:
+        """How many of the events are those of the run that this one is a fork of."""
+        return 0 if self.header.fork_seq is None else self.header.fork_seq + 1
+
+    @property
     def start(self) -> Past:
         """RunStarted or RunRedriven: (version, graph, fingerprint, input, taken, shape, state, inputs, outputs).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias
@@ -166,6 +166,13 @@ def _add(total: dict[str, int | float], amounts: Mapping[str, int | float]) -> N
         total[name] = total.get(name, 0) + amount
 
 
+def _used(ran: Sequence[ActivationRecord]) -> Usage:
+    total: dict[str, int | float] = {}
+    for record in ran:
+        _add(total, record.amounts)
+    return Usage(activations=len(ran), attempts=sum(record.attempts for record in ran), amounts=total)
+
+
 def _record(subject: Activation | Shadow, key: str) -> ActivationRecord:
     return ActivationRecord(key, subject.path, node_path(key), subject.iteration, subject.index)
 
@@ -272,11 +279,16 @@ class RunResult(Generic[OutT]):
         """What the run used, all its scopes together; with what its log says was used before a fork or a change."""
         starts = [0, *(at for at, entry in enumerate(self._entries) if entry[1] is RunRedriven), len(self._entries)]
         passes = [fold(self._entries[a:b]) for a, b in itertools.pairwise(starts)]
-        ran = [record for records in passes for record in records if record.attempts]
-        total: dict[str, int | float] = {}
-        for record in ran:
-            _add(total, record.amounts)
-        return Usage(activations=len(ran), attempts=sum(record.attempts for record in ran), amounts=total)
+        return _used([record for records in passes for record in records if record.attempts])
+
+    @cached_property
+    def usage_by_node(self) -> Mapping[str, Usage]:
+        """The same for each node that ran, by its path such as "agent/model"; a node's own, without what is in it."""
+        found: dict[str, list[ActivationRecord]] = {}
+        for record in self.activations:
+            if record.attempts:
+                found.setdefault("/".join(record.path), []).append(record)
+        return {path: _used(records) for path, records in found.items()}
 
     def node(self, name: str) -> tuple[ActivationRecord, ...]:
         """The activations of the nodes called `name`, or with that path ("outer/inner")."""

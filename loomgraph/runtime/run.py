@@ -15,7 +15,6 @@ import anyio
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
 from loomgraph.engine.attempts import unwrapped
-from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
 from loomgraph.engine.machine import Edits, Machine
 from loomgraph.engine.routing import choose
@@ -35,7 +34,6 @@ from loomgraph.errors import (
 )
 from loomgraph.events import (
     VERSION,
-    Metered,
     RunCancelled,
     RunFailed,
     RunRedriven,
@@ -43,7 +41,6 @@ from loomgraph.events import (
     RunStarted,
     RunSucceeded,
 )
-from loomgraph.graph.budget import UNLIMITED, Budget
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.asking import POLL, Asking
@@ -55,6 +52,7 @@ from loomgraph.runtime.keeper import Keeper
 from loomgraph.runtime.notes import Notes
 from loomgraph.runtime.options import RunOptions
 from loomgraph.runtime.places import check_paths
+from loomgraph.runtime.purse import Purse
 from loomgraph.runtime.recorded import OnChange, Recorded, initial_fields, load, rests
 from loomgraph.runtime.redrive import Answers
 from loomgraph.runtime.result import RunResult, RunStatus, finished
@@ -105,7 +103,7 @@ class Run:
         self._fields = initial_fields(compiled.plan, options.state)
         self._recorded = recorded
         self._reason: str | None = None
-        self._expired = False
+        self._expired: float | None = None
         self._started = time.perf_counter()
         self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
         self.refused: dict[str, tuple[Any, str]] = {} if refused is None else refused
@@ -116,8 +114,7 @@ class Run:
         cap = options.max_activations if options.max_activations is not None else definition.max_activations
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
-        budget = options.budget
-        self.account = budget.account(self.run_id) if isinstance(budget, Budget) else budget or UNLIMITED
+        self.purse = Purse(options, self.run_id, store)
         settings = RunSettings(
             self.run_id,
             self.asking,
@@ -125,7 +122,7 @@ class Run:
             options.session_id,
             options.deps,
             dict(options.metadata or {}),
-            self.account,
+            self.purse,
             Notes(store, self.run_id, options.user_id),
         )
         self.scheduler = Scheduler(
@@ -279,12 +276,14 @@ class Run:
         self, journal: DurableJournal, keeper: Keeper, start: Callable[[], Scope]
     ) -> RunResult[Any]:
         try:
+            await self.purse.begin()
             return await self._perform(start)
         finally:
-            # stopped from outside, the run is not at its end: it stays as it is, to be resumed
-            if self.status != "running" and keeper.lost is None:
-                with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
+                # stopped from outside, the run is not at its end: it stays as it is, to be resumed
+                if self.status != "running" and keeper.lost is None:
                     await journal.flush(self.status)
+                await self.purse.end()
 
     def _begin(self, kind: Any = RunStarted, state: Any = None, inbox: Sequence[Message] = ()) -> Callable[[], Scope]:
         """Record the start; returns what opens the run's scope, once."""
@@ -320,7 +319,7 @@ class Run:
         if recorded.doubtful and options.in_doubt == "fail":
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
-        self._spend(entries)
+        self.purse.count(entries, recorded.copied)
         found = WaitingFold.of(entries)
         doubts = recorded.doubtful if options.in_doubt == "ask" else []
         if root.ended or not (found.waited or inbox or fold.held or doubts or options.interrupts):
@@ -345,13 +344,6 @@ class Run:
 
         return go_on
 
-    def _spend(self, entries: Sequence[Entry]) -> None:
-        """A budget of this run alone is for all of its lives."""
-        if isinstance(self.options.budget, Budget):
-            for _, kind, _, values in entries:
-                if kind is Metered:
-                    self.account.spend(values[0])
-
     def _answers(self) -> Answers:
         """What another pass needs to know of this run to take over answers of earlier ones."""
 
@@ -368,7 +360,7 @@ class Run:
         journal.log.edits = edits = carried(recorded.events).written()
         self.machine.edits = Edits(dict(edits[0] or []), dict(edits[1] or []), recorded.given)
         history = recorded.told()
-        self._spend(history)
+        self.purse.count(history, recorded.copied)
         journal.restore(history, recorded.values)
         recorded.redrive(self.scheduler, journal, recorded.events, self._answers())
         journal.changes = HeaderChanges(time=time.time(), fingerprint=self.compiled.fingerprint)
@@ -397,20 +389,23 @@ class Run:
             raise
 
     async def _drive(self, start: Callable[[], Scope]) -> Scope:
-        deadline = self.options.deadline
-        if deadline is None:
-            return await self.scheduler.run(start)
-        root: Scope | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._expire, deadline)
-            root = await self.scheduler.run(start)
-            group.cancel_scope.cancel()
-        assert root is not None
-        return root
+        deadline = self.purse.start(self.options.deadline)
+        try:
+            if deadline is None:
+                return await self.scheduler.run(start)
+            root: Scope | None = None
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._expire, deadline)
+                root = await self.scheduler.run(start)
+                group.cancel_scope.cancel()
+            assert root is not None
+            return root
+        finally:
+            self.purse.stop()
 
     async def _expire(self, seconds: float) -> None:
         await anyio.sleep(seconds)
-        self._expired = True
+        self._expired = seconds
         self.cancel(f"its deadline of {seconds:g} s passed")
 
     def _header(self) -> RunHeader:
@@ -473,8 +468,9 @@ class Run:
 
     def _cancellation(self) -> RunError:
         done = finished(self.journal.entries)
-        if self._expired and self.options.deadline is not None:
-            return DeadlineError(run_id=self.run_id, seconds=self.options.deadline, finished=done)
+        if self._expired is not None:
+            of_budget = self._expired != self.options.deadline
+            return DeadlineError(run_id=self.run_id, seconds=self._expired, finished=done, budget=of_budget)
         return RunCancelledError(run_id=self.run_id, reason=self._reason or "it was stopped", finished=done)
 
     def _withdraw(self, reason: str) -> None:
