@@ -46,6 +46,7 @@ __all__ = [
     "LoopEnded",
     "MapCompleted",
     "MapStarted",
+    "MessageRefused",
     "Metered",
     "NodeCancelled",
     "NodeFailed",
@@ -206,6 +207,14 @@ class RunSuspended(_Event):
     questions: int = 0
     signals: int = 0
     interrupts: tuple[tuple[str, str], ...] = ()
+
+
+class MessageRefused(_Event):
+    """A message in the run's inbox was neither an answer nor a signal; `reason` says why. Nothing came of it."""
+
+    kind: Literal["MessageRefused"] = "MessageRefused"
+    message: str
+    reason: str
 
 
 class NodeStarted(_NodeEvent):
@@ -430,6 +439,7 @@ Event: TypeAlias = Annotated[
     | RunFailed
     | RunCancelled
     | RunSuspended
+    | MessageRefused
     | NodeStarted
     | AttemptFailed
     | NodeSucceeded

@@ -27,6 +27,7 @@ FIELDS: dict[Any, tuple[str, ...]] = {
     events.RunFailed: ("error", "message", "failures"),
     events.RunCancelled: ("reason",),
     events.RunSuspended: ("questions", "signals", "interrupts"),
+    events.MessageRefused: ("message", "reason"),
     events.NodeStarted: ("attempt", "input"),
     events.AttemptFailed: ("attempt", "failure", "retry_in"),
     events.NodeSucceeded: ("attempt", "output", "taken", "updates", "cached", "origin"),

@@ -53,8 +53,8 @@ class InvalidAnswerError(QuestionError):
     def __init__(self, run_id: str, id: str, answer: object, problem: str) -> None:
         self.id, self.problem = id, problem
         super().__init__(
-            f"{brief(answer, 80)} is no answer to question '{id}' of run '{run_id}': {brief_text(problem)}. "
-            f"Nothing was answered; give what the question's schema asks for.",
+            f"{brief(answer, 80)} is no answer to question '{id}' of run '{run_id}': "
+            f"{brief_text(problem).rstrip('.')}. Nothing was answered; give what the question's schema asks for.",
             run_id=run_id,
         )
 
@@ -65,8 +65,8 @@ class InvalidSignalError(QuestionError):
     def __init__(self, run_id: str, signal: str, value: object, problem: str) -> None:
         self.signal, self.problem = signal, problem
         super().__init__(
-            f"{brief(value, 80)} is not what run '{run_id}' waits for as signal '{signal}': {brief_text(problem)}. "
-            f"Nothing was sent.",
+            f"{brief(value, 80)} is not what run '{run_id}' waits for as signal '{signal}': "
+            f"{brief_text(problem).rstrip('.')}. Nothing was sent.",
             run_id=run_id,
         )
 

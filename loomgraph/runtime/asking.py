@@ -28,6 +28,7 @@ from loomgraph.errors import (
     brief,
 )
 from loomgraph.events import (
+    MessageRefused,
     QuestionAnswered,
     QuestionAsked,
     QuestionWithdrawn,
@@ -50,6 +51,7 @@ from loomgraph.runtime.questions import (
     problem_of,
     read_answer,
     read_signal,
+    refusal_of,
     refuse_unknown,
     schema_of,
     signalled,
@@ -209,7 +211,10 @@ class Asking(Waits):
                 continue
             self._position = message.position
             answer, signal = read_answer(message), read_signal(message)
-            if answer is not None:
+            refused = refusal_of(message)
+            if refused is not None and message.id not in self.found.received:
+                self.record(MessageRefused, None, (message.id, refused))
+            elif answer is not None:
                 self._take_answer(answer)
             elif signal is not None and signal.message not in self.found.received:
                 self.signals.setdefault(signal.signal, deque()).append(signal)

@@ -73,6 +73,7 @@ KINDS: Mapping[str, Any] = {
     "w": events.QuestionWithdrawn,
     "W": events.SignalAwaited,
     "S": events.SignalReceived,
+    "r": events.MessageRefused,
 }
 _CODES = {kind: code for code, kind in KINDS.items()}
 _WAITING = frozenset({events.QuestionAsked, events.QuestionAnswered, events.SignalAwaited, events.SignalReceived})

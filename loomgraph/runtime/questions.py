@@ -7,7 +7,6 @@ messages up when it next looks into its inbox. What is refused here was not sent
 from __future__ import annotations
 
 import difflib
-import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from loomgraph.errors import (
     AppendConflictError,
@@ -53,6 +52,7 @@ __all__ = [
     "read_answer",
     "read_signal",
     "read_waiting",
+    "refusal_of",
     "refuse_invalid",
     "refuse_unknown",
     "schema_of",
@@ -130,12 +130,17 @@ async def post_answer(store: Store, run_id: str, post: Answer) -> None:
     """Put an answer into the run's inbox. Raises QuestionClosedError if another one came first."""
     data = to_json({"id": post.id, "asked": post.asked, "answer": post.answer, "by": post.by})
     name = f"answer:{post.asked}:{post.id}"
-    try:
-        await store.post(run_id, name, "answer", data)
-    except AppendConflictError as error:
-        first = next((read_answer(m) for m in await store.inbox(run_id) if m.id == name), None)
-        if first is None or first.answer != post.answer:
-            raise QuestionClosedError(run_id, post.id, "another answer to it came first") from error
+    while True:
+        try:
+            await store.post(run_id, name, "answer", data)
+            return
+        except AppendConflictError as error:
+            first = next((read_answer(m) for m in await store.inbox(run_id) if m.id == name), None)
+            if first is not None and first.answer == post.answer:
+                return
+            if first is not None:
+                raise QuestionClosedError(run_id, post.id, "another answer to it came first") from error
+            name += "'"  # what is there under its name is no answer: see MessageRefused
 
 
 async def signal(store: Store, run_id: str, name: str, value: Any = None, *, id: str | None = None) -> None:
@@ -182,18 +187,40 @@ async def read_waiting(store: Store, run_id: str) -> tuple[RunHeader, WaitingFol
 
 def read_answer(message: Message) -> Answer | None:
     """The answer that a message carries, if it is one."""
-    if message.kind != "answer":
-        return None
-    fields = json.loads(message.data)
-    return Answer(fields["id"], fields["asked"], fields["answer"], fields["by"])
+    found = _read(message)
+    return found if isinstance(found, Answer) else None
 
 
 def read_signal(message: Message) -> Signal | None:
     """The signal that a message carries, if it is one."""
-    if message.kind != "signal":
+    found = _read(message)
+    return found if isinstance(found, Signal) else None
+
+
+def refusal_of(message: Message) -> str | None:
+    """Why a message that says it carries an answer or a signal carries none; None for any other message."""
+    found = _read(message)
+    return found if isinstance(found, str) else None
+
+
+def _read(message: Message) -> Answer | Signal | str | None:
+    """What a message carries, or why it is not what it says. Whoever has the store may have put anything there."""
+    if message.kind not in ("answer", "signal"):
         return None
-    fields = json.loads(message.data)
-    return Signal(message.id, fields["signal"], fields["value"])
+    try:
+        fields = from_json(message.data)
+        if message.kind == "answer":
+            id, asked, by = fields["id"], fields["asked"], fields["by"]
+            if isinstance(id, str) and type(asked) is int and isinstance(by, str | None):
+                return Answer(id, asked, fields["answer"], by)
+        elif isinstance(fields["signal"], str):
+            return Signal(message.id, fields["signal"], fields["value"])
+    except ValueError as error:
+        return f"it is no JSON: {error}"
+    except (TypeError, LookupError):
+        pass
+    parts = "id, asked, answer and by" if message.kind == "answer" else "signal and value"
+    return f"it is no JSON object with {parts}, as loomgraph.runtime.questions.{message.kind} sends it"
 
 
 # ---------------------------------------------------------------------- checks

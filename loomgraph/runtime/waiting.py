@@ -11,6 +11,7 @@ from typing import Any
 
 from loomgraph.engine.facts import Entry, key_of
 from loomgraph.events import (
+    MessageRefused,
     NodeCancelled,
     NodeFailed,
     NodeSucceeded,
@@ -36,7 +37,7 @@ _REFS: Mapping[Any, tuple[int, ...]] = {
     SignalReceived: (2,),
 }
 _ENDED: frozenset[Any] = frozenset({NodeSucceeded, NodeFailed, NodeCancelled})
-_TOLD: frozenset[Any] = _ENDED | {*_REFS, QuestionWithdrawn, RunSuspended, RunResumed, RunRedriven}
+_TOLD: frozenset[Any] = _ENDED | {*_REFS, MessageRefused, QuestionWithdrawn, RunSuspended, RunResumed, RunRedriven}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class WaitingFold:
     """The fold. `questions` are in log order; `closed` says why an id takes no answer any more.
 
     `asked` has what was last asked under each id; `awaited` who waits for each signal, in log order. `received` are the
-    ids of the messages that were delivered, `passed` where the run has stopped as it was told, `interrupts` those of
-    them that it stands at.
+    ids of the messages that were delivered or refused, `passed` where the run has stopped as it was told, `interrupts`
+    those of them that it stands at.
     """
 
     def __init__(self) -> None:
@@ -111,6 +112,8 @@ class WaitingFold:
             self.received.add(values[1])
             if values[3] is None:
                 self._arrived(key, values[0])
+        elif kind is MessageRefused:
+            self.received.add(values[0])
         elif kind is RunSuspended:
             self.interrupts = tuple((when, where) for when, where in values[2])
             self.passed.update(self.interrupts)

@@ -75,7 +75,7 @@ async def test_a_kept_log_is_read_with_its_graph(path: Path) -> None:
     store, run_id = await imported(path)
     graph = graph_of(run_id)
     result = await graph.replay(run_id, store=store)
-    assert result.output == (OUTPUTS | {"asked": "5 17"}).get(run_id)
+    assert result.output == (OUTPUTS | {"asked": "5 17", "refused": "5 17"}).get(run_id)
     log = await read_log(store, run_id)
     assert result.status == log.header.status
     assert [(r.key, r.status, r.attempts) for r in result.activations] == [

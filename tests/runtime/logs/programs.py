@@ -341,3 +341,13 @@ async def redriven(graph: Graph[Any, Any], store: Store) -> None:
     edits: dict[str, Any] = {"inner[1]": piece_of(5)}
     await graph.fork("before", run_id="redriven", store=store, inputs={"inner[2]": piece_of(7)}, outputs=edits)
     await graph.resume("redriven", store=store, limit=1)
+
+
+@program(asking)
+async def refused(graph: Graph[Any, Any], store: Store) -> None:
+    """A message that says it is an answer and is none."""
+    await graph.run(4, store=store, run_id="refused", limit=1)
+    await store.post("refused", "by hand", "answer", b"yes")
+    await graph.answer("refused", {"approve@piece": piece_of(5)}, store=store)
+    await graph.signal("refused", "paid", 17, store=store, id="1")
+    assert (await graph.resume("refused", store=store, limit=1)).output == "5 17"
