@@ -72,6 +72,14 @@ class Values(Protocol):
         """An output and updates of which nobody here knows the types."""
         ...
 
+    def entered(self, key: str) -> Any:
+        """The input of an activation of which nobody here knows the types."""
+        ...
+
+    def left(self, key: str) -> Any:
+        """Its output, where that is not in the log."""
+        ...
+
     def inside(self, past: Past) -> tuple[Plan, Any] | None:
         """The graph that a ScopeStarted of ctx.run is about, and its input.
 
@@ -197,9 +205,13 @@ class Fold:
         kind, key, values = past
         if kind is NodeSucceeded or kind is NodeHeld:
             output, updates = self._read.plain(key, values[1], values[3])
+            if values[1] is None:  # that of a map or a graph follows from its parts
+                output = self._read.left(key)
             return (values[0], output, values[2] or (), updates, *values[4:])
         if kind is StepSucceeded:
             return values[0], self._read.plain(key, values[1], ())[0], values[2]
+        if kind is NodeStarted:
+            return values[0], self._read.entered(key)
         if kind is ScopeStarted:
             return (*values[:3], self._read.plain(key, values[3], ())[0])
         return values

@@ -18,6 +18,7 @@ from loomgraph.runtime.plugs import plug
 if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, and a graph may only be drawn
     from loomgraph.compile.compiled import CompiledGraph
     from loomgraph.compile.nest import Nest
+    from loomgraph.runtime.comparing import Comparison
     from loomgraph.runtime.handle import RunHandle
     from loomgraph.runtime.history import History
     from loomgraph.runtime.options import ResumeKeywords, RunKeywords
@@ -311,6 +312,19 @@ class Graph(Generic[InT, OutT]):
         async with opened(store) as kept:
             assert kept is not None
             return History(await load(kept, run_id, self._compiled, "compatible"))
+
+    async def compare(self, left: str, right: str, *, store: Store | str) -> Comparison:
+        """Two runs side by side, activation by activation: what a fork, or another version, did otherwise, and why.
+
+        `(await graph.compare("t-42", fork, store=...)).differences`. Told from their logs alone, so they may be runs of
+        other graphs too. Raises UnknownRunError.
+        """
+        from loomgraph.runtime.comparing import compare
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            return await compare(kept, left, right)
 
     def as_tool(self, *, name: str | None = None, description: str | None = None, **options: Any) -> Any:
         """The graph as a tool for agents: see `loomgraph.tools.graph_tool`."""

@@ -33,7 +33,7 @@ from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
 
-__all__ = ["Log", "PlainReader", "read_log"]
+__all__ = ["Log", "PlainReader", "Stored", "read_log", "read_stored"]
 
 _OURS = frozenset({"$unset", "$order"})
 
@@ -61,13 +61,31 @@ async def read_log(store: Store, run_id: str) -> Log:
 
     Raises UnknownRunError, StoreVersionError for a log of a newer loomgraph, ValueMissingError for a damaged store.
     """
+    return (await read_stored(store, run_id)).log()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run as it lies in its store."""
+
+    header: RunHeader
+    events: list[StoredEvent]
+    values: Mapping[bytes, bytes]
+
+    def log(self) -> Log:
+        """Its log."""
+        reader = PlainReader(Codec(), self.values)
+        return Log(self.header, tuple(reader.entry(stored) for stored in self.events))
+
+
+async def read_stored(store: Store, run_id: str) -> Stored:
+    """A run's events and their values. Raises what `read_log` raises."""
     header = await store.load(run_id)
     check_version(header)
     events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")
-    reader = PlainReader(Codec(), await store.values(await store.digests(run_id)))
-    return Log(header, tuple(reader.entry(stored) for stored in events))
+    return Stored(header, events, await store.values(await store.digests(run_id)))
 
 
 class PlainReader:

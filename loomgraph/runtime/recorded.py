@@ -38,6 +38,7 @@ from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import KINDS, LogFormat, check_version, output_type
 from loomgraph.runtime.logbook import PlainReader
 from loomgraph.runtime.redrive import Answers, Redrive, passes
+from loomgraph.runtime.seen import Seen
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store, StoredEvent
@@ -93,6 +94,7 @@ class Recorded:
     on_change: OnChange = "strict"
     rerun: bool = False
     doubtful: list[str] = field(default_factory=list[str])
+    _seen: Seen | None = None
 
     @property
     def first(self) -> int:
@@ -214,6 +216,21 @@ class Recorded:
         reader = PlainReader(self.log.codec, self.values)
         return reader.later(output, key), tuple((name, reader.load(ref, key)) for name, ref, *_ in updates)
 
+    def entered(self, key: str) -> Later:
+        """See `fold.Values`."""
+        return Later(_input_of, self.seen, key)
+
+    def left(self, key: str) -> Later:
+        """See `fold.Values`."""
+        return Later(_output_of, self.seen, key)
+
+    @property
+    def seen(self) -> Seen:
+        """What the activations of the last pass were given and gave, as plain data."""
+        if self._seen is None:
+            self._seen = Seen(self.header.run_id, self.log.codec, self.values, self.events[self.first :])
+        return self._seen
+
     def inside(self, past: Past) -> None:
         """See `fold.Values`: only node code knows the types in there."""
 
@@ -270,6 +287,14 @@ class Recorded:
                 found.append(f"node '{'/'.join(at[:-1])}' gives the graph it runs as '{at[-1][1:]}' another input")
         if found:
             raise GraphChangedError(self.header.run_id, found)
+
+
+def _output_of(seen: Seen, key: str) -> Any:
+    return seen.output(key)
+
+
+def _input_of(seen: Seen, key: str) -> Any:
+    return seen.input(key)
 
 
 def rests(entries: Sequence[Entry]) -> bool:

@@ -34,7 +34,7 @@ from loomgraph.graph.ownership import own
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import RunStatus
 
-__all__ = ["ActivationRecord", "ActivationStatus", "RunResult", "RunStatus", "Usage", "finished", "fold"]
+__all__ = ["ActivationRecord", "ActivationStatus", "RunResult", "RunStatus", "Usage", "finished", "fold", "usage_of"]
 
 OutT = TypeVar("OutT", default=Any)
 
@@ -216,6 +216,13 @@ class _Outputs(Mapping[str, Any]):
         return repr(dict(self))
 
 
+def usage_of(entries: list[Entry]) -> Usage:
+    """What a run used by its log, in all of its passes."""
+    starts = [0, *(at for at, entry in enumerate(entries) if entry[1] is RunRedriven), len(entries)]
+    passes = [fold(entries[a:b]) for a, b in itertools.pairwise(starts)]
+    return _used([record for records in passes for record in records if record.attempts])
+
+
 class RunResult(Generic[OutT]):
     """The outcome of a run.
 
@@ -277,9 +284,7 @@ class RunResult(Generic[OutT]):
     @cached_property
     def usage(self) -> Usage:
         """What the run used, all its scopes together; with what its log says was used before a fork or a change."""
-        starts = [0, *(at for at, entry in enumerate(self._entries) if entry[1] is RunRedriven), len(self._entries)]
-        passes = [fold(self._entries[a:b]) for a, b in itertools.pairwise(starts)]
-        return _used([record for records in passes for record in records if record.attempts])
+        return usage_of(self._entries)
 
     @cached_property
     def usage_by_node(self) -> Mapping[str, Usage]:

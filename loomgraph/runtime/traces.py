@@ -24,7 +24,7 @@ from loomgraph.errors import Failure
 from loomgraph.graph.state import Updates
 from loomgraph.store.codec import Codec
 
-__all__ = ["Basis", "Trace"]
+__all__ = ["Basis", "FirstVersionError", "Item", "Known", "Trace", "identity"]
 
 
 class Basis(NamedTuple):
@@ -59,10 +59,9 @@ class Trace:
         """Events that are about to be told."""
         self.fold.foresee(pasts)
 
-    def tell(self, past: Past) -> None:
-        """One event of the pass, in order."""
-        if past[1]:
-            self.fold.apply(past)
+    def tell(self, past: Past) -> tuple[Any, Any, tuple[Any, ...]] | None:
+        """One event of the pass, in order; returns it with what it is about, None if that is the run itself."""
+        return self.fold.apply(past) if past[1] else None
 
     def basis(self, key: str) -> Basis | None:
         """What an activation that has begun, or is about to, is given; None for one that is not known here."""
@@ -70,15 +69,19 @@ class Trace:
         if activation is None or activation.node == activation.scope.plan.end:
             return None
         node = self.node(activation)
-        seen: list[str] = []
-        scope = activation.scope
-        if node[4] and scope.state is not None and activation.view is not None:
-            fields = scope.state.fields(activation.view, scope.plan.region_of[activation.node])
-            seen = [_blueprint(scope.plan)["state"][0], *(f"{name}={value}" for name, value in sorted(fields.items()))]
+        seen = self.seen(activation)
         item = whole = identity(activation.input)
         if activation.owner is not None:
             whole = f"{identity(activation.owner.input)}[{activation.index}]"
         return Basis(_hash([node[1], item, seen]), _hash([node[1], whole, seen]))
+
+    def seen(self, activation: Activation) -> list[str]:
+        """The state that an activation sees, as hashes of what was written to it; [] for one that can see none."""
+        scope = activation.scope
+        if not self.node(activation)[4] or scope.state is None or activation.view is None:
+            return []
+        fields = scope.state.fields(activation.view, scope.plan.region_of[activation.node])
+        return [_blueprint(scope.plan)["state"][0], *(f"{name}={value}" for name, value in sorted(fields.items()))]
 
     def node(self, activation: Activation) -> list[Any]:
         """What the log keeps of an activation's node, see `loomgraph.compile.blueprint`."""
@@ -103,6 +106,14 @@ class Trace:
         """See `Values`: what lies in a graph of unknown structure is not traced."""
         return None, ()
 
+    def entered(self, key: str) -> Any:
+        """See `Values`."""
+        return None
+
+    def left(self, key: str) -> Any:
+        """See `Values`."""
+        return None
+
     def inside(self, past: Past) -> tuple[Plan, Any] | None:
         """See `Values`: the log has the structure of graphs that node code ran."""
         shape, given = past[2][4], past[2][3]
@@ -117,7 +128,7 @@ class Trace:
         if not isinstance(data, list):
             return None
         items: list[Any] = data  # pyright: ignore[reportUnknownVariableType]
-        return [Known(f"{known.types}[]", item) for item in items]
+        return [Item(f"{known.types}[]", item) for item in items]
 
     def _graph(self, shape: Any) -> CompiledGraph:
         name = json.dumps(shape)
@@ -125,7 +136,7 @@ class Trace:
         if found is None:
             data: Blueprint = self._codec.load(Any, shape, self._values, "the graph")
             if not is_blueprint(data):
-                raise _FirstVersionError
+                raise FirstVersionError
             found = self._graphs[name] = rebuilt(data)
         return found
 
@@ -140,6 +151,12 @@ class Known:
         self.ref = ref
 
 
+class Item(Known):
+    """An item of a list that was read: the data itself instead of a reference."""
+
+    __slots__ = ()
+
+
 class _Machine(Machine):
     """A machine whose values are references; it has no caps, for its log says how far it went."""
 
@@ -151,7 +168,7 @@ class _Machine(Machine):
         return self._trace.items(value) if isinstance(value, Known) else super().items_of(value)
 
 
-class _FirstVersionError(Exception):
+class FirstVersionError(Exception):
     """The log keeps no structure of its graph."""
 
 

@@ -1,0 +1,173 @@
+"""Two runs side by side, activation by activation: what differs, and what it followed from. Told from their logs alone.
+
+So they may be of different graphs, or have code that is gone: values are compared as the plain JSON data that the
+logs hold. Of a run that was driven more than once, the last pass is looked at. Decides nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, TypeAlias
+
+from loomgraph.events import NodeHeld, NodeSucceeded
+from loomgraph.runtime.logbook import Stored, read_stored
+from loomgraph.runtime.redrive import passes
+from loomgraph.runtime.result import ActivationRecord, Usage, usage_of
+from loomgraph.runtime.seen import Seen
+from loomgraph.store.codec import Codec
+from loomgraph.store.protocol import RunHeader, Store
+
+__all__ = ["Comparison", "Difference", "What", "compare"]
+
+What: TypeAlias = Literal["code", "input", "state", "status", "output", "failure", "writes"]
+"""What may differ in an activation: the code of its node, what it was given, the state it saw; how it ended, what it
+gave, how it failed, what it wrote to the state. The first three are causes, the others effects."""
+
+_GIVEN: Final = frozenset({"input", "state"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One activation in both runs; `left` or `right` is None where that run has none of this key.
+
+    `differs` is what is not the same, and empty where all is. Their inputs and outputs are plain JSON data.
+    """
+
+    key: str
+    left: ActivationRecord | None
+    right: ActivationRecord | None
+    differs: tuple[What, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether both runs have it, and everything that is compared is the same."""
+        return not self.differs and self.left is not None and self.right is not None
+
+    @property
+    def node(self) -> str:
+        """The node's path with '/'."""
+        found = self.left or self.right
+        assert found is not None
+        return "/".join(found.path)
+
+    @property
+    def source(self) -> bool:
+        """Whether it differs though it was given the same in both: other code, an edit, or chance. Others follow."""
+        both = self.left is not None and self.right is not None
+        return both and not self.same and not _GIVEN & {*self.differs}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two runs. `activations` has every activation of either, in the order of the left run's log.
+
+    Where one took over the answer of a node that runs graphs with ctx.run, it has nothing of these graphs; what the
+    other has of them is left out.
+    `input` and `output` are the runs' own, as (left, right), plain JSON data; an output is None before there is one.
+    """
+
+    left: RunHeader
+    right: RunHeader
+    activations: tuple[Difference, ...]
+    input: tuple[Any, Any]
+    output: tuple[Any, Any]
+    usage: tuple[Usage, Usage]
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """The activations that are not the same in both."""
+        return tuple(found for found in self.activations if not found.same)
+
+    @property
+    def same(self) -> bool:
+        """Whether both runs did the same with the same, and ended alike."""
+        return (
+            not self.differences
+            and self.left.status == self.right.status
+            and _same(*self.input)
+            and _same(*self.output)
+        )
+
+    def node(self, name: str) -> tuple[Difference, ...]:
+        """Those of the nodes called `name`, or with that path ("outer/inner")."""
+        return tuple(found for found in self.activations if name in (found.node, found.node.rpartition("/")[2]))
+
+    def __repr__(self) -> str:
+        said = "the same" if self.same else f"{len(self.differences)} of {len(self.activations)} activations differ"
+        return f"<Comparison {self.left.run_id!r} and {self.right.run_id!r}: {said}>"
+
+
+async def compare(store: Store, left: str, right: str) -> Comparison:
+    """Compare two runs of a store, whatever has become of them. Raises UnknownRunError, and what `read_log` raises."""
+    one, other = [_Side(await read_stored(store, run_id)) for run_id in (left, right)]
+    keys = [key for key in dict.fromkeys((*one.records, *other.records)) if not (one.within(key) or other.within(key))]
+    return Comparison(
+        one.header,
+        other.header,
+        tuple(_difference(one, other, key) for key in keys),
+        (one.input, other.input),
+        (one.output, other.output),
+        (one.usage, other.usage),
+    )
+
+
+class _Side:
+    """One of the two runs, in its last pass."""
+
+    def __init__(self, stored: Stored) -> None:
+        log = stored.log()
+        self.header = log.header
+        self.records = {record.key: record for record in log.activations}
+        self.usage = usage_of(list(log.entries))
+        begin = passes(stored.events)[-1]
+        self.seen = Seen(self.header.run_id, Codec(), stored.values, stored.events[begin:])
+        self.input = log.entries[begin][3][2]
+        self.output = self.seen.result if self.header.status == "succeeded" else None
+        self.writes: dict[str, Any] = {}
+        for _, kind, subject, values in log.entries[begin:]:
+            if kind is NodeSucceeded or kind is NodeHeld:
+                self.writes[subject.key] = values[3]
+        for key, record in self.records.items():
+            record.input, record.output = self.seen.input(key), self.seen.output(key)
+
+    def within(self, key: str) -> bool:
+        """Whether an activation is missing here only because the node that ran its graph was taken over as a whole."""
+        if key in self.records:
+            return False
+        outer = (self.records.get(_ATTEMPT.sub("", key[: found.start()])) for found in _RUN.finditer(key))
+        return any(record is not None and record.origin == "reused" for record in outer)
+
+
+_RUN: Final = re.compile("/@")
+_ATTEMPT: Final = re.compile(r"!\d+$")
+
+
+def _difference(one: _Side, other: _Side, key: str) -> Difference:
+    left, right = one.records.get(key), other.records.get(key)
+    if left is None or right is None:
+        return Difference(key, left, right)
+    code = (one.seen.code(key), other.seen.code(key))
+    pairs: Mapping[What, tuple[Any, Any]] = {
+        "code": code if None not in code else (None, None),  # of what was skipped nobody asked
+        "input": (left.input, right.input),
+        "state": (one.seen.state(key), other.seen.state(key)),
+        "status": (left.status, right.status),
+        "output": (left.output, right.output),
+        "failure": (_told(left), _told(right)),
+        "writes": (one.writes.get(key, ()), other.writes.get(key, ())),
+    }
+    return Difference(key, left, right, tuple(what for what, values in pairs.items() if not _same(*values)))
+
+
+def _told(record: ActivationRecord) -> Any:
+    """A failure without the attempt, which is a matter of luck."""
+    return None if record.failure is None else [record.failure.error, record.failure.message]
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two values are the same JSON: 1 is not True, and the order of fields is none."""
+    return left is right or json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
