@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from loomgraph import Workflow
-from loomgraph.cli import going, keeping
+from loomgraph.cli import forking, going, keeping
 from loomgraph.cli.exits import FAILED, UsageError, exits, say
 from loomgraph.cli.going import TargetArg
 from loomgraph.cli.keeping import TracebackOpt
@@ -110,6 +110,8 @@ app.command()(going.run)
 app.command()(going.resume)
 app.command()(going.answer)
 app.command()(going.signal)
+app.command()(forking.fork)
+app.command()(forking.compare)
 app.command()(keeping.runs)
 app.command()(keeping.show)
 app.command()(keeping.prune)

@@ -18,6 +18,7 @@ from loomgraph.cli.load import LoadError
 from loomgraph.errors import (
     CompileError,
     DefinitionError,
+    EditRefusedError,
     GraphChangedError,
     InDoubtError,
     InputRefusedError,
@@ -30,6 +31,7 @@ from loomgraph.errors import (
     StoreAddressError,
     StoreKeyError,
     StorelessPauseError,
+    UnknownEventError,
     UnknownQuestionError,
     UnknownRunError,
 )
@@ -50,6 +52,7 @@ _REFUSED: Final = (
     *(LoadError, UsageError, CompileError, DefinitionError, InputRefusedError, StoreAddressError, StoreKeyError),
     *(UnknownRunError, RunExistsError, RunBusyError, GraphChangedError, InDoubtError, StorelessPauseError),
     *(UnknownQuestionError, QuestionClosedError, InvalidAnswerError, InvalidSignalError),
+    *(UnknownEventError, EditRefusedError),
 )
 
 

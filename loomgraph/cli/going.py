@@ -29,14 +29,14 @@ from loomgraph.runtime import questions
 from loomgraph.runtime.keeper import DEFAULT_TTL
 from loomgraph.store.protocol import Store
 
-__all__ = ["TargetArg", "answer", "compiled", "resume", "run", "signal"]
+__all__ = ["WHERE", "TargetArg", "answer", "compiled", "resume", "run", "signal"]
 
-_WHERE = (
+WHERE = (
     "A dotted module or a path to a .py file, then the name of a Workflow or Graph in it, "
     "which may be left out if there is only one."
 )
-TargetArg = Annotated[str, typer.Argument(metavar="MODULE:WORKFLOW", help=_WHERE)]
-GraphOpt = Annotated[str, typer.Option("--graph", "-g", metavar="MODULE:WORKFLOW", help=_WHERE)]
+TargetArg = Annotated[str, typer.Argument(metavar="MODULE:WORKFLOW", help=WHERE)]
+GraphOpt = Annotated[str, typer.Option("--graph", "-g", metavar="MODULE:WORKFLOW", help=WHERE)]
 LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="How many nodes may run at a time.")]
 DeadlineOpt = Annotated[
     float | None, typer.Option("--deadline", metavar="SECONDS", help="Stop the run after this long.")
@@ -56,6 +56,7 @@ class OnChange(enum.StrEnum):
 
     STRICT = "strict"
     COMPATIBLE = "compatible"
+    RERUN = "rerun"
 
 
 class InDoubt(enum.StrEnum):
@@ -211,7 +212,7 @@ def resume(
     ] = None,
     on_change: Annotated[
         OnChange,
-        typer.Option("--on-change", help="Whether nodes that ran may have other code now."),
+        typer.Option("--on-change", help="What to do about nodes that ran and have other code now."),
     ] = OnChange.STRICT,
     in_doubt: Annotated[
         InDoubt,

@@ -177,7 +177,8 @@ def _activation(record: ActivationRecord, created: float) -> tuple[str, ...]:
         what = f"{record.failure.error}: {record.failure.message}"
     else:
         what = "" if record.output is None else json.dumps(record.output, ensure_ascii=False)
-    return record.key, record.status, str(record.attempts or ""), started, seconds, brief_text(what, 80)
+    tries = str(record.attempts or "") if record.origin == "run" else record.origin
+    return record.key, record.status, tries, started, seconds, brief_text(what, 80)
 
 
 def prune(

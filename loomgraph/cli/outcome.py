@@ -70,6 +70,7 @@ def record_json(record: ActivationRecord) -> dict[str, Any]:
         "key": record.key,
         "node": record.node,
         "status": record.status,
+        "origin": record.origin,
         "attempts": record.attempts,
         "started": None if record.started is None else iso(record.started),
         "seconds": record.seconds,

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
-from loomgraph.errors import EditRefusedError, EditTooLateError, UnknownEventError, brief
+from loomgraph.errors import CodecError, EditRefusedError, EditTooLateError, UnknownEventError, brief
 from loomgraph.events import (
     NodeCancelled,
     NodeFailed,
@@ -26,9 +26,10 @@ from loomgraph.graph.definition import Definition, GraphBody, NodeDef
 from loomgraph.graph.refs import START
 from loomgraph.graph.signature import EMPTY, describe_type
 from loomgraph.runtime.format import KINDS, NAMED, LogFormat, input_type, output_type, read_event
+from loomgraph.runtime.questions import problem_in
 from loomgraph.store.protocol import StoredEvent
 
-__all__ = ["BEGIN", "Refs", "by_key", "carried", "input_ref", "merged", "output_ref"]
+__all__ = ["BEGIN", "Refs", "accepted", "by_key", "carried", "input_ref", "merged", "output_ref"]
 
 BEGIN = "#START"
 """The run's own input among edits; no activation has this key."""
@@ -128,10 +129,21 @@ def input_ref(run_id: str, log: LogFormat, key: str, value: Any) -> Any:
 
 
 def _checked(run_id: str, log: LogFormat, key: str, does: str, tp: Any, value: Any) -> Any:
-    detail = validator(tp)(value)
+    given, detail = accepted(log, tp, value)
     if detail is not None:
         raise EditRefusedError(run_id, key, f"it {does} {describe_type(tp)}, not {brief(value)}: {detail}.")
-    return log.edited(tp, value, f"what '{key}' {does.partition(' ')[0]}")
+    return log.edited(tp, given, f"what '{key}' {does.partition(' ')[0]}")
+
+
+def accepted(log: LogFormat, tp: Any, value: Any) -> tuple[Any, str | None]:
+    """A value of a type, or what its plain JSON data stands for, and why it is neither."""
+    detail = validator(tp)(value)
+    if detail is None or not isinstance(value, (str, int, float, list, dict)):
+        return value, detail
+    try:
+        return log.codec.accept(tp, value, "the edit"), None
+    except CodecError as error:
+        return value, problem_in(error) if isinstance(value, (list, dict)) else detail
 
 
 def _node(run_id: str, compiled: CompiledGraph, key: str) -> NodeDef | None:

@@ -15,20 +15,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loomgraph.compile.compiled import CompiledGraph
-from loomgraph.compile.values import validator
 from loomgraph.engine.machine import Machine
 from loomgraph.engine.routing import choose
 from loomgraph.errors import GraphChangedError, InputRefusedError
 from loomgraph.events import VERSION, NodeFailed, NodeStarted, NodeSucceeded, RunRedriven
 from loomgraph.graph.signature import describe_type
-from loomgraph.runtime.edits import BEGIN, Refs, by_key, carried, input_ref, merged, output_ref
+from loomgraph.runtime.edits import BEGIN, Refs, accepted, by_key, carried, input_ref, merged, output_ref
 from loomgraph.runtime.format import KINDS
 from loomgraph.runtime.history import place_of
 from loomgraph.runtime.keeper import owner_name
+from loomgraph.runtime.logbook import read_stored
 from loomgraph.runtime.recorded import Recorded, changes, read
+from loomgraph.store.codec import Rows
 from loomgraph.store.protocol import Batch, RunHeader, RunStatus, Store, StoredEvent, StoredValue
 
-__all__ = ["fork"]
+__all__ = ["copied", "fork"]
 
 _ENDS: Mapping[str, RunStatus] = {"R+": "succeeded", "R-": "failed", "R0": "cancelled", "R|": "suspended"}
 
@@ -45,7 +46,6 @@ async def fork(
     """Record the fork; returns its id. See `Graph.fork`."""
     recorded = await read(store, run_id, compiled)
     stop = place_of(run_id, recorded.events, at) + 1
-    digests = await store.digests(run_id, stop)
     recorded.events, left = recorded.events[:stop], recorded.events[stop:]
     log, known = recorded.log, recorded.events
     of_pass = known[recorded.first :]
@@ -63,20 +63,34 @@ async def fork(
             events[-1] = edited
         else:
             events.append(_redriven(recorded, compiled, edits, begin))
-    header = _header(recorded.header, compiled, new_id, events, stop)
-    values = [StoredValue(digest, data) for digest, data in log.rows.items()]
+    return await _create(store, _header(recorded.header, compiled, new_id, events, stop), events, log.rows, stop)
+
+
+async def copied(store: Store, run_id: str, new_id: str | None, at: int | str | None) -> str:
+    """Record a fork without edits, which needs no graph; returns its id. Raises what `Graph.fork` raises."""
+    stored = await read_stored(store, run_id)
+    stop = place_of(run_id, stored.events, at) + 1
+    events = stored.events[:stop]
+    return await _create(store, _header(stored.header, None, new_id, events, stop), events, {}, stop)
+
+
+async def _create(store: Store, header: RunHeader, events: list[StoredEvent], rows: Rows, stop: int) -> str:
+    """Write a fork of its parent's first `stop` events and what was changed; returns its id."""
+    assert header.parent is not None
+    digests = await store.digests(header.parent, stop)
+    values = [StoredValue(digest, data) for digest, data in rows.items()]
     lease = await store.create(header, Batch(events, values, digests), owner=owner_name(), ttl=60.0)
     await store.release(lease)
     return header.run_id
 
 
 def _header(
-    parent: RunHeader, compiled: CompiledGraph, new_id: str | None, events: Sequence[StoredEvent], stop: int
+    parent: RunHeader, compiled: CompiledGraph | None, new_id: str | None, events: Sequence[StoredEvent], stop: int
 ) -> RunHeader:
     return RunHeader(
         run_id=uuid.uuid4().hex if new_id is None else new_id,
-        graph=compiled.definition.name,
-        fingerprint=compiled.fingerprint,
+        graph=parent.graph if compiled is None else compiled.definition.name,
+        fingerprint=parent.fingerprint if compiled is None else compiled.fingerprint,
         created=time.time(),
         status=_ENDS.get(events[-1].kind, "running"),
         parent=parent.run_id,
@@ -121,7 +135,7 @@ def _redriven(recorded: Recorded, compiled: CompiledGraph, edits: Refs, begin: t
         raise GraphChangedError(recorded.header.run_id, [recorded.too_old])
     value, state = recorded.beginning(begin)
     if begin is not None:
-        detail = validator(definition.input)(begin[0])
+        value, detail = accepted(log, definition.input, value)
         if detail is not None:
             raise InputRefusedError(definition.name, describe_type(definition.input), begin[0], detail)
     log.edits = merged(carried(recorded.events), edits).written()

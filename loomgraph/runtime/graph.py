@@ -260,9 +260,9 @@ class Graph(Generic[InT, OutT]):
 
         Runs nothing. `run_id` is the new id, made if left out. `at` is where to leave the other run: just after an
         event (by number), or just after an activation was settled (by key); None is the end of its log. `inputs` and
-        `outputs` change what activations were given or gave, by key (START is the run's own input; a join by name
-        takes a mapping), and `graph` is another graph to go on with. The other run may have ended, wait, or go on at
-        this moment; it stays as it is.
+        `outputs` change what activations were given or gave, by key: to values of the declared types, or their plain
+        JSON data (START is the run's own input; a join by name takes a mapping). `graph` is another graph to go on
+        with. The other run may have ended, wait, or go on at this moment; it stays as it is.
 
         Without edits the new log is the first part of the other's. If just its last event is edited, that event is.
         Any other edit, or a graph with other code in what has run, drives the new run once more from its start: an
@@ -271,8 +271,9 @@ class Graph(Generic[InT, OutT]):
         other's first part as its history, a RunRedriven, and what became of each activation: `origin` of
         NodeSucceeded says "run", "reused" or "edited".
 
-        Raises UnknownRunError, UnknownEventError for a place or key that the log does not have, EditRefusedError for
-        what cannot be edited or is of another type, InputRefusedError, RunExistsError for a `run_id` that is taken.
+        Raises UnknownRunError, UnknownEventError for a place or key that the log does not have, EditTooLateError for
+        a key that comes after `at`, EditRefusedError for what was skipped or is of another type, InputRefusedError,
+        GraphChangedError for a log too old to be driven once more, RunExistsError for a `run_id` that is taken.
         """
         from loomgraph.runtime.forking import fork
         from loomgraph.store.opening import opened
