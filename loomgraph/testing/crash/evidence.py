@@ -31,6 +31,7 @@ from loomgraph.events import (
     NodeStarted,
     NodeSucceeded,
     QuestionAsked,
+    RunRedriven,
     RunSuspended,
     ScopeEnded,
     ScopeStarted,
@@ -123,9 +124,9 @@ def read_lines(path: Path) -> list[Line]:
 class Found:
     """What a log says: how many events, which activations began, which are settled, and which steps are done.
 
-    Settled is what succeeded and what failed and was taken by an on_error edge. `waits` says at most how often the code
-    of an activation began anew because it, or a graph that it ran, waited for somebody. `problems` are sentences about
-    what no log may say.
+    Settled is what succeeded and what failed and was taken by an on_error edge, in the last pass of a run that was
+    driven once more. `waits` says at most how often the code of an activation began anew because it, or a graph that
+    it ran, waited for somebody. `problems` are sentences about what no log may say.
     """
 
     events: int = 0
@@ -190,7 +191,12 @@ class _Reading:
 
     def read(self, stored: StoredEvent) -> None:
         kind, key, values = read_event(stored)
-        if kind is NodeStarted:
+        if kind is RunRedriven:
+            # what stands before it is the log of another pass; what that had settled may run once more
+            self.settled.clear()
+            self.steps.clear()
+            self.once.clear()
+        elif kind is NodeStarted:
             self.started.add(key)
             self._over(key, stored.seq, "begins")
         elif kind is NodeSucceeded or (kind is NodeFailed and values[2]):
