@@ -34,6 +34,7 @@ __all__ = ["BEGIN", "Refs", "accepted", "by_key", "carried", "input_ref", "merge
 BEGIN = "#START"
 """The run's own input among edits; no activation has this key."""
 
+_PLAIN = frozenset({str, int, float, list, dict})
 _SETTLED = (NodeSucceeded, NodeFailed, NodeSkipped, NodeCancelled)
 
 
@@ -138,12 +139,12 @@ def _checked(run_id: str, log: LogFormat, key: str, does: str, tp: Any, value: A
 def accepted(log: LogFormat, tp: Any, value: Any) -> tuple[Any, str | None]:
     """A value of a type, or what its plain JSON data stands for, and why it is neither."""
     detail = validator(tp)(value)
-    if detail is None or not isinstance(value, (str, int, float, list, dict)):
+    if detail is None or type(value) not in _PLAIN:
         return value, detail
     try:
         return log.codec.accept(tp, value, "the edit"), None
     except CodecError as error:
-        return value, problem_in(error) if isinstance(value, (list, dict)) else detail
+        return value, problem_in(error) if type(value) in (list, dict) else detail
 
 
 def _node(run_id: str, compiled: CompiledGraph, key: str) -> NodeDef | None:

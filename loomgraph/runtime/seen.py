@@ -8,7 +8,7 @@ it: then only what its events say is known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from loomgraph.engine.later import read
 from loomgraph.errors import Failure
@@ -110,6 +110,5 @@ class Seen:
             fields: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
             return {name: self._plain(item, key) for name, item in fields.items()}
         if isinstance(value, (list, tuple)):
-            items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
-            return [self._plain(item, key) for item in items]
+            return [self._plain(item, key) for item in cast("Sequence[Any]", value)]
         return value
