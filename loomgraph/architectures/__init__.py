@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 
 from loomgraph.architectures.actor_critic import ActorCritic
 from loomgraph.architectures.blackboard import Blackboard
+from loomgraph.architectures.multi_agent_debate import MultiAgentDebate
 from loomgraph.architectures.plan_execute import PlanAndExecute
 from loomgraph.architectures.react import ReAct
 from loomgraph.architectures.reflexion import Reflexion
@@ -27,6 +28,7 @@ __all__ = [
     "ENTRY_POINTS",
     "ActorCritic",
     "Blackboard",
+    "MultiAgentDebate",
     "PlanAndExecute",
     "ReAct",
     "ReWOO",
@@ -43,6 +45,7 @@ ENTRY_POINTS = "loomgraph.architectures"
 
 _KNOWN: dict[str, Callable[[], Architecture]] = {
     "actor-critic": ActorCritic,
+    "multi-agent-debate": MultiAgentDebate,
     "plan-and-execute": PlanAndExecute,
     "react": ReAct,
     "reflexion": Reflexion,

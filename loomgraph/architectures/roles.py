@@ -34,6 +34,7 @@ __all__ = [
     "arms",
     "both",
     "judging",
+    "list_of",
     "noted",
     "part",
     "role",
@@ -166,6 +167,12 @@ def told_part(
 def arms(tp: Any) -> tuple[Any, ...]:
     """The members of a union; of any other type itself."""
     return typing.get_args(tp) if typing.get_origin(tp) in {typing.Union, types.UnionType} else (tp,)
+
+
+def list_of(item: Any) -> Any:
+    """The type of a list of these."""
+    of: Any = list
+    return of[item]
 
 
 def noted(

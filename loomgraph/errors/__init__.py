@@ -92,6 +92,7 @@
     │   └── ToolResultError             a tool returned what JSON cannot hold
     ├── ArchitectureError           an architecture came to no answer; carries the work that was finished
     │   ├── ThresholdError              no draft was good enough; carries all of them
+    │   ├── DebateQuorumError           too many debaters failed; carries what they said before
     │   ├── UnresolvableRouteError      a router's choice leads nowhere and there is no fallback
     │   ├── UnknownWorkerError          somebody was named who is not there
     │   ├── SpawnError                  a worker that a model wanted could not be made
@@ -136,6 +137,7 @@ from loomgraph.errors.activation import (
 from loomgraph.errors.architectures import (
     ArchitectureError,
     CyclicPlanError,
+    DebateQuorumError,
     EmptyPlanError,
     PingPongError,
     PlanError,
@@ -272,6 +274,7 @@ __all__ = [
     "CorruptResponseError",
     "CyclicPlanError",
     "DeadlineError",
+    "DebateQuorumError",
     "DefinitionError",
     "EditRefusedError",
     "EditTooLateError",

@@ -13,6 +13,7 @@ from loomgraph.errors.base import LoomgraphError, brief, brief_text, names
 __all__ = [
     "ArchitectureError",
     "CyclicPlanError",
+    "DebateQuorumError",
     "EmptyPlanError",
     "PingPongError",
     "PlanError",
@@ -44,6 +45,21 @@ class ThresholdError(ArchitectureError):
         super().__init__(
             f"'{name}': none of {len(self.drafts)} drafts {wanted}; the best one has {score:g}: {brief(best, 80)}. "
             f'Allow more rounds, ask for less, or take the best one with at_cap="best".'
+        )
+
+
+class DebateQuorumError(ArchitectureError):
+    """Too many debaters failed. `absent` says who and why, `rounds` has the positions of each round."""
+
+    def __init__(
+        self, name: str, needed: int, got: int, total: int, absent: Sequence[Any], rounds: Sequence[Sequence[Any]]
+    ) -> None:
+        self.name, self.needed, self.got, self.total = name, needed, got, total
+        self.absent, self.rounds = tuple(absent), tuple(tuple(positions) for positions in rounds)
+        why = "; ".join(f"{one.debater}: {one.error}: {brief_text(one.message, 80)}" for one in self.absent[:5])
+        super().__init__(
+            f"'{name}': {got} of {total} debaters are left, and the debate needs {needed} ({why}). Mend what made them "
+            f"fail and run it again, or lower quorum=."
         )
 
 

@@ -121,6 +121,7 @@ _ROLES = {
     "critic": ("You review a draft", "Look for what is wrong, missing or unproven"),
     "evaluator": ("Check it against the task, point by point",),
     "reflector": ("You attempted a task",),
+    "judge": ("Several answered a task",),
     "refiner": ("You improve your answer",),
 }
 

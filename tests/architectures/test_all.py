@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loomgraph import Budget, NodeFailedError
-from loomgraph.architectures import resolve_architecture
+from loomgraph.architectures import architecture_names, resolve_architecture
 from loomgraph.errors import BudgetExceededError
 from loomgraph.models import ModelRequest
 from loomgraph.testing.interleave import Turnstile
@@ -83,5 +83,5 @@ def test_timing_changes_nothing(play: Play, seed: int) -> None:
 
 
 def test_a_name_in_kebab_case_is_enough_for_those_that_need_no_other_agents() -> None:
-    for name in ("actor-critic", "plan-and-execute", "react", "reflexion", "rewoo", "self-refine"):
+    for name in architecture_names():
         assert resolve_architecture(name).name == name
