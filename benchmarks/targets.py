@@ -19,6 +19,7 @@ LIMITS = (
     ("map", 10_000, 20.0),
     ("lattice", None, 15.0),
     ("branches", None, 1.05),
+    ("agent-turn", None, 300.0),
     ("compile", 10_000, 500.0),
     ("compile-mixed", 10_000, 500.0),
     *((f"compile-{shape}", 10_000, 500.0) for shape in SHAPE_TITLES),

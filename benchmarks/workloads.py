@@ -159,6 +159,15 @@ WORKLOADS = (
         more=True,
     ),
     Workload(
+        "agent-turn",
+        "n runs, one after the other, of an agent whose model answers at once",
+        (1_000,),
+        (200,),
+        "us/turn",
+        _same,
+        _each,
+    ),
+    Workload(
         "build", "describe a chain of n nodes", (1_000, 10_000), (1_000,), "ms", lambda n: n, lambda s, _: s * 1e3
     ),
     Workload(

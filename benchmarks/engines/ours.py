@@ -6,7 +6,7 @@ In memory, and for the durable workloads in a SQLite file, with the default `dur
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
 from benchmarks.engines.shapes import SHAPES
 from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
-from loomgraph import END, OTHERWISE, START, Graph, Workflow
+from loomgraph import END, OTHERWISE, START, Agent, Graph, Workflow
 from loomgraph.errors import RunError
 from loomgraph.graph.refs import ALWAYS
+from loomgraph.models import FinishReason, ModelRequest, ModelResponse, ResponseDone, StreamEvent, Usage, assistant
 from loomgraph.store.sqlite import SQLiteStore
 
 Steps = list[Callable[[int], Awaitable[int]]]
@@ -257,6 +258,15 @@ class Ours(Engine):
     def durable_written(self, n: int) -> Job:
         return _appended(n, kept=False)
 
+    def agent_turn(self, n: int) -> Job:
+        agent = Agent("agent", Instant(), instructions="Answer.")
+        assert agent.graph  # compiled once, when the program starts
+
+        async def run(_: Any) -> int:
+            return sum([(await agent.run("Hello.")).output == "Hi." for _ in range(n)])
+
+        return Job(run)
+
     def build(self, n: int) -> Job:
         async def run(steps: Steps) -> int:
             return len(_chain(steps).define().nodes)
@@ -275,6 +285,27 @@ class Ours(Engine):
         if shape is None or not workload.startswith("compile-"):
             return super().job(workload, size)
         return _compile(lambda: shape(size))
+
+
+class Instant:
+    """A model that costs nothing, so that what is measured is the agent."""
+
+    name = provider = "instant"
+    answer = ModelResponse(
+        message=assistant("Hi."),
+        finish=FinishReason.STOP,
+        model="instant",
+        provider="instant",
+        usage=Usage(input_tokens=9, output_tokens=2),
+    )
+
+    async def generate(self, request: ModelRequest) -> ModelResponse:
+        """The answer."""
+        return self.answer
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent]:
+        """The answer as events."""
+        yield ResponseDone(response=self.answer)
 
 
 def _appended(n: int, *, kept: bool) -> Job:

@@ -1,7 +1,7 @@
 """A value of one's own: what a node is handed shares nothing mutable with anybody else's.
 
-Scalars and frozen things pass as they are; lists, tuples, dicts, sets and pydantic models are copied here; anything
-else by `copy.deepcopy`. Sub-classes survive. What cannot be copied is refused.
+Scalars pass as they are, and so do tuples and frozen pydantic models that hold nothing else; lists, dicts, other tuples
+and models are copied here; anything else by `copy.deepcopy`. Sub-classes survive. What cannot be copied is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import enum
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from operator import is_not
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, NoneType
 from typing import Any, TypeVar, cast
@@ -60,10 +61,23 @@ def _deep(value: Any) -> Any:
 
 def _copy_model(value: BaseModel) -> BaseModel:
     """What `deepcopy` makes of a model, several times faster: conversations are lists of these."""
-    copied = type(value).__new__(type(value))
-    fields = {name: item if type(item) in _ATOMS else _own(item) for name, item in value.__dict__.items()}
+    kind = type(value)
+    given = value.__dict__
+    extra = value.__pydantic_extra__
+    if kind.model_config.get("frozen") and not extra:
+        changed = {
+            name: mine
+            for name, item in given.items()
+            if type(item) not in _ATOMS and (mine := _copy(item, type(item))) is not item
+        }
+        if not changed:
+            return value
+        fields = given | changed
+    else:
+        fields = {name: item if type(item) in _ATOMS else _own(item) for name, item in given.items()}
+    copied = kind.__new__(kind)
     object.__setattr__(copied, "__dict__", fields)
-    object.__setattr__(copied, "__pydantic_extra__", _own(value.__pydantic_extra__))
+    object.__setattr__(copied, "__pydantic_extra__", _own(extra))
     object.__setattr__(copied, "__pydantic_fields_set__", set(value.__pydantic_fields_set__))
     object.__setattr__(copied, "__pydantic_private__", _own(value.__pydantic_private__))
     return copied
@@ -72,16 +86,17 @@ def _copy_model(value: BaseModel) -> BaseModel:
 def _copy(value: Any, kind: Any) -> Any:
     copied: Any
     if kind is list:
-        copied = [item if type(item) in _ATOMS else _own(item) for item in value]
+        copied = [item if type(item) in _ATOMS else _copy(item, type(item)) for item in value]
         return copied
     if kind is dict:
         copied = {_own(key): _own(item) for key, item in value.items()}
         return copied
     if kind is tuple:
-        copied = tuple(_own(item) for item in value)
-        return copied
-    if isinstance(value, (enum.Enum, PurePath)):
+        copied = tuple([item if type(item) in _ATOMS else _copy(item, type(item)) for item in value])
+        return copied if any(map(is_not, copied, value)) else value
+    if isinstance(value, BaseModel):
+        if kind.__deepcopy__ is BaseModel.__deepcopy__ and not value.__pydantic_private__:
+            return _copy_model(value)
+    elif isinstance(value, (enum.Enum, PurePath)):
         return value
-    if isinstance(value, BaseModel) and kind.__deepcopy__ is BaseModel.__deepcopy__ and not value.__pydantic_private__:
-        return _copy_model(value)
     return _deep(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 from loomgraph.compile.fingerprint import callable_mark
@@ -75,6 +76,10 @@ class Hooks:
     loop_back: Hook[Conversation] | None = None
 
     def __bool__(self) -> bool:
+        return self._given
+
+    @cached_property
+    def _given(self) -> bool:
         return any(getattr(self, field.name) is not None for field in fields(self))
 
     def plus(self, others: Sequence[Hooks]) -> Hooks:
@@ -167,8 +172,8 @@ class _Chain:
         self.hooks = tuple(hooks)
 
     async def __call__(self, value: Any, ctx: Context) -> Any:
+        kind: type[Any] = value.__class__
         for hook in self.hooks:
-            kind: type[Any] = type(value)
             value = await passed(hook, value, ctx, kind)
         return value
 
