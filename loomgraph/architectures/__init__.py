@@ -21,6 +21,7 @@ from loomgraph.architectures.router import Router
 from loomgraph.architectures.self_refine import SelfRefine
 from loomgraph.architectures.supervisor import Supervisor
 from loomgraph.architectures.swarm import Swarm
+from loomgraph.architectures.team import Team
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
@@ -37,6 +38,7 @@ __all__ = [
     "SelfRefine",
     "Supervisor",
     "Swarm",
+    "Team",
     "architecture_names",
     "resolve_architecture",
 ]
