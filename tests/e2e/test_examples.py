@@ -85,6 +85,14 @@ suspended
 suspended waits for the signal paid
 paid, receipt 4711 (as agreed)
 """,
+    "12_fork": """\
+We are sorry. Your billing case is in line; we looked at 2 orders. The team ['classify', 'past_orders', 'draft', 'sign']
+We are sorry. Your access case is next; we looked at 2 orders. The team ['draft', 'sign']
+Thank you for telling us! Your access case is next; we looked at 2 orders. The team ['draft', 'sign']
+classify: output (here it began)
+draft: code, input, output
+sign: input, output
+""",
     "13_agent": """\
 item='screws' count=100 accepted=True note='no nuts left'
   in_stock: 120
