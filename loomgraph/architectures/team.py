@@ -9,6 +9,7 @@ from typing import Any
 
 from loomgraph.architectures.actor_critic import ActorCritic
 from loomgraph.architectures.blackboard import Blackboard
+from loomgraph.architectures.multi_agent_debate import MultiAgentDebate
 from loomgraph.architectures.roles import Part
 from loomgraph.architectures.router import Router
 from loomgraph.architectures.supervisor import Supervisor
@@ -60,6 +61,18 @@ class Team:
         return _team(Blackboard, name, model, settings, contributors=contributors)
 
     @staticmethod
+    def debate(
+        debaters: int | Sequence[Part] | Mapping[str, Part] = 3,
+        *,
+        model: Model | str | None = None,
+        name: str = "debate",
+        **settings: Any,
+    ) -> Agent[Any, Any]:
+        """Debaters who answer, read each other and answer again until they agree: `MultiAgentDebate`."""
+        some = () if isinstance(debaters, int) else debaters
+        return _team(MultiAgentDebate, name, _model_of(some, model, name), settings, debaters=debaters)
+
+    @staticmethod
     def actor_critic(
         actor: Part = "react",
         critic_model: Model | str | None = None,
@@ -85,7 +98,7 @@ def _team(way: type[Any], name: str, model: Model | str, settings: Mapping[str, 
     return Agent(name, model, architecture=architecture, **agents)
 
 
-def _model_of(agents: Workers | Sequence[Any], model: Model | str | None, name: str) -> Model | str:
+def _model_of(agents: Workers | Mapping[str, Any] | Sequence[Any], model: Model | str | None, name: str) -> Model | str:
     """The model that is given, else the first agent's."""
     if model is not None:
         return model

@@ -6,6 +6,7 @@ Here a few of the writes; `make crash` kills at every one. What is checked of ea
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,18 @@ EVERY = "LOOMGRAPH_CRASH_STRIDE" in os.environ
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
 
 
-def subject(name: str) -> Subject:
-    """A run of the play of that name, whose model notes what it is paid for."""
+def subject(name: str, dies: str = "", marker: str = "") -> Subject:
+    """A run of the play of that name, whose model notes what it is paid for.
+
+    Its process dies once, when a model is about to be asked by a request that shows the text `dies`; the file `marker`
+    says that it has.
+    """
     play = PLAYS[name]
 
     async def paid(request: ModelRequest) -> None:
+        if dies and dies in f"{told(request)} {request.messages}" and not Path(marker).exists():
+            Path(marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         note("model", f"{told(request)} {said(request)} {len(request.messages)}")
 
     return Subject(graph=play.agent(Speaker(play.answer, paid)).graph, value=play.task)
@@ -69,3 +77,49 @@ def check_paid(trial: Trial, whole: Trial, width: int) -> None:
     again = asked(trial) - asked(whole)
     assert asked(whole) <= asked(trial)
     assert sum(again.values()) <= kills * width
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("swarm", "You look."),
+        ("supervisor", "tool_result"),
+        ("supervisor_spawns", "You are made for this"),
+        ("blackboard", "a {look}"),
+        ("plan_execute", "sum up {it}"),
+        ("rewoo_plans_anew", "capitals only"),
+    ],
+    ids=[
+        "a swarm after a handoff",
+        "a supervisor when one worker has reported and another is half-way",
+        "a supervisor after a worker was made",
+        "a blackboard between two rounds",
+        "a plan before the step that needs the others",
+        "a plan that failed before the next is made",
+    ],
+)
+def test_killed_in_the_middle_of_a_call_it_pays_for_that_one_call_again(
+    name: str, where: str, tmp_path: Path, driver: CrashDriver
+) -> None:
+    play = PLAYS[name]
+    trial = driver.trial(tmp_path, name, where, str(tmp_path / "marker"))
+    assert trial.live().killed
+    before = sum(asked(trial).values())
+    assert before > 0
+    end = trial.survive([]).ended
+    assert end is not None
+    assert (end.status, end.outcome["output"]) == ("succeeded", play.output)
+    # what was about to be asked was not noted yet; others that were under way at the same time may be asked again
+    assert sum(asked(trial).values()) <= play.calls + play.width - 1
+
+
+def test_an_answer_that_is_forwarded_survives_a_kill_at_every_write_behind_it(
+    tmp_path: Path, driver: CrashDriver
+) -> None:
+    whole = driver.trial(tmp_path, "supervisor_spawns")
+    alone = whole.live()
+    for number in range(alone.writes - 3, alone.writes):
+        trial = driver.trial(tmp_path, "supervisor_spawns")
+        trial.survive([AtWrite(number, late=True)])
+        trial.compare(whole)
+        assert asked(trial) == asked(whole)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loomgraph import Agent
-from loomgraph.architectures import ActorCritic, Blackboard, Router, Supervisor, Swarm, Team
+from loomgraph.architectures import ActorCritic, Blackboard, MultiAgentDebate, Router, Supervisor, Swarm, Team
 from loomgraph.errors import DefinitionError
 from loomgraph.models import ScriptedModel
 
@@ -24,9 +24,11 @@ DONE = {"kind": "answer", "answer": "Done."}
         (Team.router(HELP, model="echo", fallback="other"), Router(HELP, fallback="other")),
         (Team.swarm(HELP, entry="other"), Swarm(HELP, entry="other")),
         (Team.blackboard(HELP, model="echo", decider=False), Blackboard(HELP, decider=False)),
+        (Team.debate(HELP, rounds=1), MultiAgentDebate(HELP, rounds=1)),
+        (Team.debate(model="echo", judge=True), MultiAgentDebate(judge=True)),
         (Team.actor_critic(model="echo", threshold=0.5), ActorCritic(threshold=0.5)),
     ],
-    ids=["supervisor", "router", "swarm", "blackboard", "actor-critic"],
+    ids=["supervisor", "router", "swarm", "blackboard", "debate", "copies", "actor-critic"],
 )
 async def test_a_team_is_an_agent_with_that_architecture(team: Agent[Any, Any], way: Any) -> None:
     assert team.architecture == way
