@@ -17,13 +17,14 @@ import anyio
 from anyio.abc import TaskGroup
 from mcp import Client, MCPError, StdioServerParameters, types
 from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 
 from loomgraph.errors import DefinitionError, ToolError, ToolServerError
 from loomgraph.graph.refs import Embeddable
 from loomgraph.tools import Tool, ToolCall, batch_graph
 from loomgraph.tools.tool import check_tools
 
-__all__ = ["McpTools", "Target", "mcp_server"]
+__all__ = ["McpTools", "Target", "mcp_server", "serve_stdio"]
 
 Target: TypeAlias = "str | StdioServerParameters | Server[Any] | Any"
 """Where a server is: a URL of Streamable HTTP, what to start for stdio, or a server object in this process."""
@@ -172,6 +173,10 @@ def _value(result: types.CallToolResult) -> Any:
     for part in result.content:
         if isinstance(part, types.TextContent):
             texts.append(part.text)
+        elif isinstance(part, types.EmbeddedResource) and isinstance(part.resource, types.TextResourceContents):
+            texts.append(f"[{part.resource.uri}]\n{part.resource.text}")
+        elif isinstance(part, types.ResourceLink):
+            texts.append(f"[{part.name}: {part.uri}]")
         else:
             texts.append(f"[{part.type}, which is not text]")
     text = "\n".join(texts)
@@ -220,6 +225,12 @@ def mcp_server(
         yield {}
 
     return Server(name, instructions=instructions, lifespan=lifespan, on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+async def serve_stdio(server: Server[dict[str, Any]]) -> None:
+    """Serve over this process's standard input and output until the input ends: the body of a program of its own."""
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
 
 
 def _tool_of(item: Any) -> Tool:
