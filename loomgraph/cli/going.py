@@ -15,7 +15,7 @@ from rich.console import Console
 
 from loomgraph import Graph, RunResult, Workflow
 from loomgraph.cli.clean import clean
-from loomgraph.cli.exits import SUSPENDED, UsageError, exits, say
+from loomgraph.cli.exits import SUSPENDED, UsageError, ending_gently, exits, say
 from loomgraph.cli.given import read_input, read_json
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
 from loomgraph.cli.load import Target, load
@@ -23,7 +23,7 @@ from loomgraph.cli.outcome import event_line, output_json, plain_json, result_js
 from loomgraph.cli.progress import Progress
 from loomgraph.cli.stores import RunArg, StoreOpt, opened_for, resume_command, with_store
 from loomgraph.cli.waiting import Waits
-from loomgraph.errors import RunBusyError, RunError
+from loomgraph.errors import GraphChangedError, InDoubtError, RunBusyError, RunError
 from loomgraph.events import Event
 from loomgraph.runtime import questions
 from loomgraph.runtime.keeper import DEFAULT_TTL
@@ -83,11 +83,24 @@ class _Show:
         # how many events of the run were there before
         self.known = 0
 
-    def advice(self) -> str | None:
-        """How to go on with a run that stopped half-way."""
+    def advice(self, error: BaseException | None = None) -> str | None:
+        """How to go on with a run that stopped half-way, or could not go on."""
         if self._recorded is None or self._address is None:
             return None
-        return f"the run can go on: {resume_command(self._recorded, self._target, self._address)}"
+        what, options = "the run can go on", list[str]()
+        if isinstance(error, RunBusyError):
+            what, options = "to wait for it", ["--wait"]
+        elif isinstance(error, GraphChangedError):
+            what, options = "where only code changed", ["--on-change", "compatible"]
+        elif isinstance(error, InDoubtError):
+            what, options = "to run it again", ["--in-doubt", "rerun"]
+        return f"{what}: {resume_command(self._recorded, self._target, self._address, *options)}"
+
+    def begins(self, run_id: str) -> None:
+        """Say which run this is, and how it goes on should nobody be left to say it."""
+        if self._address is not None and not self.is_quiet:
+            say(f"run {clean(run_id)}")
+            say(f"if this process is killed: {resume_command(run_id, self._target, self._address, '--wait')}")
 
     def recorded(self, run_id: str) -> None:
         """From here on the run is in its store, if it has one."""
@@ -121,7 +134,8 @@ class _Show:
                 return await work(watch)
 
             try:
-                return anyio.run(begin)
+                with ending_gently():
+                    return anyio.run(begin)
             except RunError as error:
                 if self._as_json:
                     typer.echo(result_json(error.result, str(error)))
@@ -177,8 +191,7 @@ def run(
         graph = compiled(load(target))
         value = read_input(graph, given)
         name = run_id if run_id is not None else uuid.uuid4().hex
-        if store is not None and not show.is_quiet:
-            say(f"run {clean(name)}")
+        show.begins(name)
 
         async def work(watch: Callable[[Event], None]) -> RunResult[Any]:
             async with (

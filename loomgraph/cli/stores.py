@@ -65,14 +65,14 @@ def opened_for(address: str | None, *, new: bool) -> Store:
     return open_store(store, encrypt=True) if os.environ.get(KEY) else store
 
 
-def resume_command(run_id: str, target: str, address: str | None) -> str:
+def resume_command(run_id: str, target: str, address: str | None, *options: str) -> str:
     """The command that goes on with a run, ready to be pasted, without any password."""
     words = ["resume", run_id, "--graph", target]
     if address is not None and address != os.environ.get(_VARIABLE):
         # the name of a store is its address without user and password
         named = open_store(address).name
         words += ["--store", named if named == address or "@" not in address else "STORE"]
-    return command(*words)
+    return command(*words, *options)
 
 
 def command(*words: str) -> str:

@@ -11,11 +11,16 @@ from tests.api.documents import PAGES, ROOT, Page, blocks, shown
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_the_code_of_a_page_runs_and_prints_and_draws_what_the_page_shows(path: Path) -> None:
+def test_the_code_of_a_page_runs_and_prints_and_draws_what_the_page_shows(
+    path: Path, request: pytest.FixtureRequest
+) -> None:
     page = Page(path)
+    request.addfinalizer(page.close)
     for block in blocks(path):
         if block.mark == "not run":
             assert block.detail, f"{block} is left out without a reason"
+        elif block.mark == "file":
+            page.keep(block)
         elif block.language == "python":
             page.run(block)
         else:

@@ -27,7 +27,10 @@ def calls(place: Path) -> int:
 def test_a_run_with_a_store_can_be_looked_at_afterwards(loom: Loom) -> None:
     done = loom("run", "order", "-i", "20", "--store", STORE, "--run-id", "t-1", "--user", "ada", "--session", "s")
     assert (done.exit_code, json.loads(done.stdout)) == (0, 41)
-    assert done.stderr.splitlines()[0] == "run t-1"
+    assert done.stderr.splitlines()[:2] == [
+        "run t-1",
+        "if this process is killed: loomgraph resume t-1 --graph order --store sqlite:runs.db --wait",
+    ]
     (run,) = json.loads(loom("runs", STORE, "--json").stdout)["runs"]
     assert (run["run_id"], run["status"], run["user_id"], run["session_id"]) == ("t-1", "succeeded", "ada", "s")
 
@@ -212,13 +215,18 @@ def held_at_pay(place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal to one process there")
-def test_ctrl_c_leaves_a_run_that_can_go_on_and_says_how(loom: Loom, place: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_run_that_is_told_to_end_is_let_go_of_and_says_how_it_can_go_on(
+    loom: Loom, place: Path, number: signal.Signals, code: int, said: str
+) -> None:
     process = held_at_pay(place)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert errors.splitlines() == [
-        "interrupted",
+        said,
         "the run can go on: loomgraph resume t-1 --graph order --store sqlite:runs.db",
     ]
     (run,) = json.loads(loom("runs", STORE, "--json").stdout)["runs"]
@@ -237,6 +245,8 @@ def test_a_killed_run_is_its_owners_until_the_lease_ends_and_then_goes_on(loom: 
     process.kill()
     process.communicate(timeout=60)
     (place / "hold").unlink()
-    done = loom("resume", "t-1", "-g", "order", "-s", STORE, "-q", "--wait")
+    advice = busy.stderr.splitlines()[-1]
+    assert advice == "to wait for it: loomgraph resume t-1 --graph order --store sqlite:runs.db --wait"
+    done = loom(*shlex.split(advice.partition("loomgraph ")[2]), "-q")
     assert (done.exit_code, json.loads(done.stdout), calls(place)) == (0, 41, 1)
     assert re.fullmatch(r"waiting for '.*' to let go of the run\n", done.stderr)
