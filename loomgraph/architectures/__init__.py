@@ -56,6 +56,9 @@ _KNOWN: dict[str, Callable[[], Architecture]] = {
 }
 
 
+_OF_OTHERS = (Blackboard, Router, Supervisor, Swarm)
+
+
 def architecture_names() -> tuple[str, ...]:
     """The names of the architectures that need nothing said, with those of installed packages."""
     return tuple(sorted({*_KNOWN, *(point.name for point in entry_points(group=ENTRY_POINTS))}))
@@ -69,6 +72,12 @@ def resolve_architecture(name: str) -> Architecture:
     for point in entry_points(group=ENTRY_POINTS, name=name):
         made: Architecture = point.load()()
         return made
+    needy = next((way for way in _OF_OTHERS if way.name == name), None)
+    if needy is not None:
+        raise DefinitionError(
+            f"the architecture '{name}' needs to know of other agents: write architecture={needy.__name__}(...), or "
+            f"Team.{name}(...)."
+        )
     close = difflib.get_close_matches(name, architecture_names(), 1)
     hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(architecture_names())}."
     raise DefinitionError(f"there is no architecture '{name}'. {hint}")

@@ -7,6 +7,7 @@ latest run. Whatever a graph can do, an agent can: it is drawn, resumed, forked,
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -259,6 +260,12 @@ class Agent(Generic[InT, OutT]):
         found = await latest_run(store, session_id=session, graph=self.name)
         if found is None:
             return value
+        if not _takes_conversations(self.graph):
+            way = self.architecture if isinstance(self.architecture, str) else self.architecture.name
+            raise DefinitionError(
+                f"agent '{self.name}' works as '{way}', which begins with a task and goes on with no conversation, and "
+                f"session '{session}' has one ('{found}'). Leave session_id= out, and say in the input what was said."
+            )
         before = await self.graph.replay(found, store=store)
         return _last_conversation(self.name, before).plus(*self.opening(value).messages)
 
@@ -307,6 +314,11 @@ async def _forward(run: RunHandle[Any], send: MemoryObjectSendStream[_Item]) -> 
     async with send:
         async for event in run.events():
             await send.send((event.seq + 1, event))
+
+
+def _takes_conversations(graph: Graph[Any, Any]) -> bool:
+    takes = graph.input_type
+    return takes is Conversation or Conversation in typing.get_args(takes)
 
 
 def _last_conversation(name: str, before: RunResult[Any]) -> Conversation:

@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 
-from loomgraph import Agent
-from loomgraph.architectures import ActorCritic, Blackboard, MultiAgentDebate, Router, Supervisor, Swarm, Team
+from loomgraph import Agent, Context, tool
+from loomgraph.architectures import (
+    ActorCritic,
+    Blackboard,
+    MultiAgentDebate,
+    PlanAndExecute,
+    Router,
+    Supervisor,
+    Swarm,
+    Team,
+)
 from loomgraph.errors import DefinitionError
-from loomgraph.models import ScriptedModel
+from loomgraph.models import ScriptedModel, ToolCall
+from loomgraph.nodes.permissions import Approval
+from loomgraph.store.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +53,52 @@ async def test_a_team_runs_and_is_a_worker_of_another() -> None:
     result = await outer.run("Do it.")
     assert (outer.instructions, result.output, result.usage.model_calls) == ("Be quick.", "Done.", 3)
     assert "delegate#0[0]/inner/one#0/turn/model#0" in {record.key for record in result.activations}
+
+
+async def test_an_architecture_of_other_agents_cannot_be_named_by_a_text_alone() -> None:
+    for name, way in (("router", "Router"), ("supervisor", "Supervisor"), ("swarm", "Swarm"), ("blackboard", "Blackb")):
+        with pytest.raises(DefinitionError, match=rf"needs to know of other agents: write architecture={way}.*Team"):
+            _ = Agent("a", "echo", architecture=name).graph
+
+
+async def test_a_session_of_a_team_cannot_go_on_and_says_so() -> None:
+    store = MemoryStore()
+    team = Team.swarm([Agent("one", ScriptedModel([DONE, DONE]))], name="pair")
+    assert (await team.run("Do it.", store=store, session_id="s")).output == "Done."
+    with pytest.raises(DefinitionError, match=r"'pair' works as 'swarm', which .* goes on with no conversation"):
+        await team.run("And now?", store=store, session_id="s")
+    assert (await team.run("And now?", store=store, session_id="other")).output == "Done."
+
+
+async def test_workers_have_the_callers_user_and_its_questions_are_the_runs() -> None:
+    @tool(writes=(), destructive=True)
+    async def pay(ctx: Context) -> str:
+        """Pay."""
+        return f"paid for {ctx.user_id}"
+
+    def payer() -> Agent[Any, Any]:
+        return Agent("payer", ScriptedModel([ToolCall(id="1", name="pay"), "It is paid."]), tools=[pay])
+
+    step = {"steps": [{"id": "a", "task": "pay"}]}
+    move = {
+        "kind": "delegate",
+        "assignments": [{"worker": "payer", "task": "pay"}, {"worker": "other", "task": "wait"}],
+    }
+    teams = [
+        Team.supervisor([payer(), Agent("other", "echo")], model=ScriptedModel([move, DONE])),
+        Team.router([payer()], model=ScriptedModel([{"route": "payer", "confidence": 1, "reason": ""}])),
+        Agent("plan", ScriptedModel([step, "Done."]), architecture=PlanAndExecute(step=payer())),
+        Agent(
+            "rewoo", ScriptedModel([{"steps": [{"id": "E1", "tool": "pay"}]}, "Done."]), "", [pay], architecture="rewoo"
+        ),
+    ]
+    for team in teams:
+        store = MemoryStore()
+        asked = await team.run("Pay.", store=store, run_id="r", user_id="ada")
+        [question] = asked.questions
+        done = await team.resume("r", store=store, answers={question.id: Approval(approve=True)})
+        assert done.status == "succeeded"
+        assert "paid for ada" in str([record.output for record in done.activations])
 
 
 async def test_what_no_setting_is_called_and_a_team_without_a_model_are_refused() -> None:
