@@ -22,6 +22,7 @@ from loomgraph.architectures.self_refine import SelfRefine
 from loomgraph.architectures.supervisor import Supervisor
 from loomgraph.architectures.swarm import Swarm
 from loomgraph.architectures.team import Team
+from loomgraph.architectures.tree_of_thoughts import TreeOfThoughts
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
@@ -39,6 +40,7 @@ __all__ = [
     "Supervisor",
     "Swarm",
     "Team",
+    "TreeOfThoughts",
     "architecture_names",
     "resolve_architecture",
 ]
@@ -53,6 +55,7 @@ _KNOWN: dict[str, Callable[[], Architecture]] = {
     "reflexion": Reflexion,
     "rewoo": ReWOO,
     "self-refine": SelfRefine,
+    "tree-of-thoughts": TreeOfThoughts,
 }
 
 

@@ -92,6 +92,7 @@
     │   └── ToolResultError             a tool returned what JSON cannot hold
     ├── ArchitectureError           an architecture came to no answer; carries the work that was finished
     │   ├── ThresholdError              no draft was good enough; carries all of them
+    │   ├── EmptyBeamError              no first thought was good enough; carries all that were scored
     │   ├── DebateQuorumError           too many debaters failed; carries what they said before
     │   ├── UnresolvableRouteError      a router's choice leads nowhere and there is no fallback
     │   ├── UnknownWorkerError          somebody was named who is not there
@@ -138,6 +139,7 @@ from loomgraph.errors.architectures import (
     ArchitectureError,
     CyclicPlanError,
     DebateQuorumError,
+    EmptyBeamError,
     EmptyPlanError,
     PingPongError,
     PlanError,
@@ -279,6 +281,7 @@ __all__ = [
     "EditRefusedError",
     "EditTooLateError",
     "EffectDoneError",
+    "EmptyBeamError",
     "EmptyPlanError",
     "ExitOvertakenError",
     "Failure",

@@ -14,6 +14,7 @@ __all__ = [
     "ArchitectureError",
     "CyclicPlanError",
     "DebateQuorumError",
+    "EmptyBeamError",
     "EmptyPlanError",
     "PingPongError",
     "PlanError",
@@ -60,6 +61,19 @@ class DebateQuorumError(ArchitectureError):
         super().__init__(
             f"'{name}': {got} of {total} debaters are left, and the debate needs {needed} ({why}). Mend what made them "
             f"fail and run it again, or lower quorum=."
+        )
+
+
+class EmptyBeamError(ArchitectureError):
+    """No first step of a tree of thoughts was good enough. `paths` has all that were scored."""
+
+    def __init__(self, name: str, min_score: float, paths: Sequence[Any]) -> None:
+        self.name, self.min_score, self.paths = name, min_score, tuple(paths)
+        best = max((path.score for path in self.paths), default=None)
+        said = "no step was proposed" if best is None else f"the best of {len(self.paths)} first steps has {best:g}"
+        super().__init__(
+            f"'{name}': no step has a score of {min_score:g} or more ({said}). Lower min_score=, raise branch_factor=, "
+            f"or say more of the task."
         )
 
 

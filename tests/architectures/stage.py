@@ -119,7 +119,8 @@ def drafts_in(request: ModelRequest) -> int:
 # how the default instructions of each role begin
 _ROLES = {
     "critic": ("You review a draft", "Look for what is wrong, missing or unproven"),
-    "evaluator": ("Check it against the task, point by point",),
+    "evaluator": ("Check it against the task, point by point", "You judge the last step"),
+    "proposer": ("You think about a task one step at a time",),
     "reflector": ("You attempted a task",),
     "judge": ("Several answered a task",),
     "refiner": ("You improve your answer",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 from pydantic import BaseModel
 
 from loomgraph import END, START, Budget, NodeFailedError, Workflow
@@ -19,8 +20,9 @@ from loomgraph.errors import (
 )
 from loomgraph.models import ModelRequest, ScriptedModel
 from loomgraph.nodes.agent import Agent
-from tests.architectures.stage import look_up, role_of, said, told
+from tests.architectures.stage import PLAYS, Speaker, look_up, role_of, said, told
 from tests.architectures.voices import Meeting, replying
+from tests.e2e.virtual import spend, virtually
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +125,21 @@ async def test_debaters_of_a_round_are_asked_at_the_same_time_under_the_limit_of
         agent = Agent("panel", "echo", architecture=MultiAgentDebate(debaters, rounds=1))
         assert (await agent.run("?", limit=limit)).output == "a<"
         assert (meeting.most, meeting.came) == (most, 6)
+
+
+def test_a_round_takes_as_long_as_its_slowest_debater() -> None:
+    play = PLAYS["debate_of_agents_with_tools"]
+
+    async def second(request: ModelRequest) -> None:
+        await spend(1)
+
+    async def timed() -> float:
+        began = trio.current_time()
+        assert (await play.agent(Speaker(play.answer, second)).run(play.task)).output == play.output
+        return trio.current_time() - began
+
+    # two rounds of two turns each, and the judge
+    assert virtually(timed) == 2 * 2 + 1
 
 
 async def test_a_debater_that_fails_sits_out_from_then_on() -> None:
