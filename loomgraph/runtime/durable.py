@@ -37,7 +37,7 @@ what was recorded since the last write. exit: written when the run ends, so a cr
 
 
 class DurableJournal(Journal):
-    """The journal of one run in a store. `attach` gives it the lease; until then nothing is written."""
+    """The journal of one run in a store. `hold` gives it the lease; until then nothing is written."""
 
     def __init__(
         self,
@@ -55,7 +55,8 @@ class DurableJournal(Journal):
         self.log = log
         self.durability: Durability = durability
         self.lease: Lease | None = None
-        self.ttl = 0.0
+        self._ttl = 0.0
+        self._until = 0.0
         self._written = 0
         self.values: Mapping[bytes, bytes] = {}
         self._writing = False
@@ -109,9 +110,17 @@ class DurableJournal(Journal):
         self.wrote(end, batch)
         return self.owned()
 
+    def now(self) -> float:
+        """The time, in seconds since the epoch."""
+        return self._now()
+
+    def hold(self, lease: Lease, asked: float, ttl: float) -> None:
+        """Write under this lease, which was asked for then, for so many seconds."""
+        # by the clock of this process: that of the store may be another, and the time since is what counts
+        self.lease, self._until, self._ttl = lease, asked + ttl, ttl
+
     def owned(self) -> bool:
-        # by the clock that whoever wants the run looks at
-        return self.lease is None or self._now() < self.lease.expires
+        return self.lease is None or self._now() < self._until
 
     async def confirm(self) -> None:
         """Renew a lease that has run out, because this process was stopped or kept from renewing it. Raises
@@ -121,14 +130,15 @@ class DurableJournal(Journal):
         with anyio.CancelScope(shield=True):
             if self.broken is not None:
                 raise self.broken
-            lease = self.lease
+            lease, asked = self.lease, self._now()
             assert lease is not None
             try:
-                renewed = await self.store.renew(lease, self.ttl)
+                renewed = await self.store.renew(lease, self._ttl)
             except BaseException as error:
                 self._break(error)
                 raise
-            self.lease = renewed if self.lease is not None else None
+            if self.lease is not None:
+                self.hold(renewed, asked, self._ttl)
 
     async def commit(self) -> None:
         if self.durability == "sync" or (self.durability == "batch" and not self._writing):

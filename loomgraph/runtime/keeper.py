@@ -38,14 +38,14 @@ class Keeper:
     async def create(self, journal: DurableJournal, header: RunHeader) -> None:
         """Record the run with what its journal has so far. Raises RunExistsError."""
         end, batch = journal.batch()
-        journal.lease = await self.store.create(header, batch, owner=self.owner, ttl=self.ttl)
-        journal.ttl = self.ttl
+        asked = journal.now()
+        journal.hold(await self.store.create(header, batch, owner=self.owner, ttl=self.ttl), asked, self.ttl)
         journal.wrote(end, batch)
 
     async def acquire(self, journal: DurableJournal) -> None:
         """Take the lease of a run that is there. Raises UnknownRunError and RunBusyError."""
-        journal.lease = await self.store.acquire(self.run_id, self.owner, self.ttl)
-        journal.ttl = self.ttl
+        asked = journal.now()
+        journal.hold(await self.store.acquire(self.run_id, self.owner, self.ttl), asked, self.ttl)
 
     @asynccontextmanager
     async def keeping(self, journal: DurableJournal, stop: Callable[[str], None]) -> AsyncGenerator[None]:
@@ -67,8 +67,10 @@ class Keeper:
             if lease is None:
                 return  # given up in the very turn in which the wait ended
             try:
+                asked = journal.now()
                 renewed = await self.store.renew(lease, self.ttl)
-                journal.lease = renewed if journal.lease is not None else None
+                if journal.lease is not None:
+                    journal.hold(renewed, asked, self.ttl)
             except LeaseLostError as error:
                 error.__cause__ = trouble
                 self.lost = error
