@@ -27,6 +27,7 @@ from loomgraph.errors import (
     names,
 )
 from loomgraph.graph.context import Context
+from loomgraph.graph.definition import Runs
 from loomgraph.graph.refs import END, START, Embeddable
 from loomgraph.graph.signature import Param, Signature
 from loomgraph.models.messages import UserMessage
@@ -192,6 +193,8 @@ class _Execute:
         self.__name__ = "execute"
         gives: Any = Done | Steps if replans else Done
         self.__loomgraph_signature__ = Signature((Param("planned", Planned, required=True),), gives, "async", "ctx")
+        compiled: Any = worker.__loomgraph_embed__()
+        self.__loomgraph_runs__ = Runs(compiled, "plan", "step", "each step of the plan")
 
     async def __call__(self, planned: Planned, ctx: Context) -> Done | Steps:
         """The steps with their results: done, or to be planned anew."""

@@ -29,6 +29,8 @@ __all__ = [
     "LoopDef",
     "NodeDef",
     "OnFailure",
+    "Runs",
+    "runs_of",
 ]
 
 EdgeKind: TypeAlias = Literal["normal", "error", "cap"]
@@ -63,6 +65,27 @@ class GraphBody:
 
 
 Body: TypeAlias = FunctionBody | GraphBody
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """What a function runs with `ctx.run(made, key=key)`: a graph that it makes at run time, of which every node whose
+    name is `name` and something more has `graph` as its body. `each` says what for. Drawings show it; nothing else
+    depends on it.
+
+    A callable has it as `__loomgraph_runs__`.
+    """
+
+    graph: Compiled
+    key: str
+    name: str
+    each: str
+
+
+def runs_of(body: Body) -> Runs | None:
+    """What the body says that it runs; None where it says nothing."""
+    said = getattr(body.fn, "__loomgraph_runs__", None) if isinstance(body, FunctionBody) else None
+    return said if isinstance(said, Runs) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

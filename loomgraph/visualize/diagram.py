@@ -5,9 +5,9 @@ a node of its own kind. Every declared edge is drawn exactly once, as the edge w
 
 - A join of several members has a mark: its member edges go to the mark, and one edge more, whose `declared` is None,
   goes from the mark to the target. A join of one member is a plain edge.
-- A sub-graph is opened as a cluster. The graph node itself stands inside it as the entry, which takes the node's
-  in-edges and stands for the sub-graph's START; the sub-graph's END has the node's out-edges. Error and cap edges leave
-  from the entry, for END was not reached.
+- A sub-graph is opened as a cluster, and so is what a function says that it runs (`Runs`). The graph node itself stands
+  inside it as the entry, which takes the node's in-edges and stands for the sub-graph's START; the sub-graph's END has
+  the node's out-edges. Error and cap edges leave from the entry, for END was not reached.
 
 So `sum(edge.declared is not None for edge in diagram.edges)` is the number of edges declared in all definitions shown.
 """
@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 
 from loomgraph.compile.nest import ROOT, Nest, find_nest
 from loomgraph.compile.resolve import resolve
-from loomgraph.graph.definition import Definition, EdgeDef, GraphBody, JoinDef, NodeDef
+from loomgraph.graph.definition import Compiled, Definition, EdgeDef, GraphBody, JoinDef, NodeDef, runs_of
 from loomgraph.graph.policy import MapSpec, Quorum, Wait
 from loomgraph.graph.refs import END_INDEX, START_INDEX, Ref
 from loomgraph.graph.signature import EMPTY, answer_type, describe_type
@@ -125,7 +125,7 @@ def diagram(
     work.queue.append(_Scope(definition, nest, None, (), start, 0))
     while work.queue:
         _Drawer(work, work.queue.popleft()).draw()
-    nodes = work.nodes if run is None else _laid(work.nodes, run)
+    nodes = work.nodes if run is None else _laid(work, run)
     return Diagram(_title(definition), tuple(nodes), tuple(work.edges), tuple(work.clusters), tuple(work.loops))
 
 
@@ -133,9 +133,9 @@ def _title(definition: Definition) -> str:
     return clipped(legible(definition.name).replace("\n", " "), _NAME_LIMIT)
 
 
-def _laid(nodes: list[DiagramNode], run: Run) -> list[DiagramNode]:
-    laid = overlays(run, {node.path for node in nodes if node.kind == "map"})
-    return [replace(node, overlay=laid.get(node.path, IDLE)) if node.path else node for node in nodes]
+def _laid(work: _Work, run: Run) -> list[DiagramNode]:
+    laid = overlays(run, {node.path for node in work.nodes if node.kind == "map"}, work.alike)
+    return [replace(node, overlay=laid.get(node.path, IDLE)) if node.path else node for node in work.nodes]
 
 
 def _examined(definition: Definition) -> tuple[Definition, Nest]:
@@ -170,6 +170,7 @@ class _Work:
         self.clusters: list[DiagramCluster] = []
         self.loops: list[DiagramLoop] = []
         self.queue: deque[_Scope] = deque()
+        self.alike: dict[tuple[str, ...], str] = {}
 
     def node(self, kind: NodeKind, lines: tuple[str, ...], cluster: str | None, path: tuple[str, ...] = ()) -> str:
         made = DiagramNode(f"n{len(self.nodes)}", kind, lines, cluster, path)
@@ -222,14 +223,25 @@ class _Drawer:
         path = (*scope.path, node.name)
         lines = wrapped(legible(node.name), _NAME_WIDTH, _NAME_LIMIT)
         mapped = () if node.map is None else _map(node.map)
-        if not isinstance(node.body, GraphBody):
+        runs = runs_of(node.body)
+        if runs is not None:
+            self.work.alike[*path, f"@{runs.key}"] = runs.name
+            self._opened(node, runs.graph, (*path, f"@{runs.key}", runs.name), (*lines, f"⁂ {runs.each}"))
+        elif isinstance(node.body, GraphBody):
+            self._opened(node, node.body.graph, path, lines)
+        else:
             asks = answer_type(node.body.fn) is not EMPTY
             kind: NodeKind = "map" if node.map is not None else "human" if asks else "function"
             lines += ("asks a person",) if asks else ()
             self.into[node.index] = self.out_of[node.index] = work.node(kind, lines + mapped, scope.cluster, path)
-            return
-        kind = "graph" if node.map is None else "map"
-        inner = node.body.graph.definition
+
+    def _opened(self, node: NodeDef, graph: Compiled, inside: tuple[str, ...], lines: tuple[str, ...]) -> None:
+        """A node with the graph in it, whose nodes have the path `inside`; closed where there is too much to draw."""
+        scope, work = self.scope, self.work
+        path = (*scope.path, node.name)
+        mapped = () if node.map is None else _map(node.map)
+        kind: NodeKind = "graph" if node.map is None else "map"
+        inner = graph.definition
         if not work.opens(inner, scope.depth):
             size = f"graph of {len(inner.nodes)} node{'' if len(inner.nodes) == 1 else 's'}"
             made = work.node(kind, (*lines, *mapped, size), scope.cluster, path)
@@ -242,10 +254,10 @@ class _Drawer:
         end = work.node("end", ("END", *_typed(inner.output)), cluster)
         work.clusters.append(DiagramCluster(cluster, title, entry, path, scope.cluster))
         self.into[node.index], self.out_of[node.index] = entry, end
-        found: Nest | None = getattr(node.body.graph, "nest", None)
+        found: Nest | None = getattr(graph, "nest", None)
         if found is None:
             inner, found = _examined(inner)
-        work.queue.append(_Scope(inner, found, cluster, path, entry, scope.depth + 1, end))
+        work.queue.append(_Scope(inner, found, cluster, inside, entry, scope.depth + 1, end))
 
     def _loops(self) -> None:
         nest, work = self.scope.nest, self.work

@@ -6,7 +6,7 @@ Reads `run.activations` and nothing else, so anything that has them can be laid 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -118,18 +118,21 @@ class _Sum:
         return self.statuses.total() - self.statuses["skipped"]
 
 
-def overlays(run: Run, maps: Container[tuple[str, ...]] = ()) -> dict[tuple[str, ...], Overlay]:
+def overlays(
+    run: Run, maps: Container[tuple[str, ...]] = (), alike: Mapping[tuple[str, ...], str] | None = None
+) -> dict[tuple[str, ...], Overlay]:
     """What became of every node that the run came to, by path. Linear in activations.
 
     `maps` are the paths of map nodes: those that ran without any item show that. A map's own activation gives its
-    status, its items the rest.
+    status, its items the rest. `alike` are paths of scopes with a name: all of its nodes whose names are that one and
+    something more count as one node of that name.
     """
     whole: dict[tuple[str, ...], _Sum] = {}
     items: dict[tuple[str, ...], _Sum] = {}
     for record in run.activations:
         # names are escaped in keys, so only the key of a map's item ends in a bracket
         into = items if record.key.endswith("]") else whole
-        into.setdefault(record.path, _Sum()).add(record)
+        into.setdefault(_placed(record.path, alike) if alike else record.path, _Sum()).add(record)
     out: dict[tuple[str, ...], Overlay] = {}
     for path in whole.keys() | items.keys():
         own, parts = whole.get(path), items.get(path)
@@ -141,3 +144,11 @@ def overlays(run: Run, maps: Container[tuple[str, ...]] = ()) -> dict[tuple[str,
             lost = found.statuses["failed"] + found.statuses["handled"]
             out[path] = Overlay(status, found.visits, found.statuses[status], found.attempts, found.seconds, True, lost)
     return out
+
+
+def _placed(path: tuple[str, ...], alike: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    placed: tuple[str, ...] = ()
+    for name in path:
+        one = alike.get(placed)
+        placed = (*placed, one if one is not None and name.startswith(f"{one} ") else name)
+    return placed

@@ -239,9 +239,19 @@ async def test_what_cannot_be_meant_is_refused() -> None:
         _ = doer(step=Agent("other", "echo"))[0].replace(tools=[idle]).graph
 
 
-async def test_the_drawing_shows_the_planner_the_execution_and_the_synthesizer() -> None:
+async def test_the_drawing_shows_the_planner_the_nodes_of_a_step_and_the_synthesizer() -> None:
     drawn = doer()[0].to_mermaid()
+    assert '"execute<br/>⁂ each step of the plan' in drawn
+    assert drawn.count('"model"') == 3, "the planner's, the steps' and the synthesizer's"
     for label in ("plan", "planner", "check", "execute", "synthesize", "model", "prompt", "answer"):
         assert f'"{label}' in drawn
     for label in ("cannot be carried out", "plan anew", "planned", "done"):
         assert label in drawn
+
+
+async def test_a_run_over_the_drawing_counts_the_nodes_of_all_steps_as_one() -> None:
+    agent, *_ = doer(DIAMOND)
+    drawn = agent.to_mermaid(await agent.run("Do it."))
+    assert "execute<br/>⁂ each step of the plan<br/>graph step<br/>✓" in drawn
+    assert drawn.count("model<br/>✓ 4 visits") == 1
+    assert "not run" not in drawn
