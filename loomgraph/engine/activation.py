@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.errors import Failure
+from loomgraph.errors.redaction import redact
 from loomgraph.events import activation_key, escape
 
 if TYPE_CHECKING:  # an activation points to its scope, and a scope keeps its activations
@@ -200,7 +201,7 @@ def failure_of(activation: Activation, error: BaseException) -> Failure:
     """An exception as the value that handlers and the log get."""
     # a failed ctx.run says it in one line here; its own message has the details
     message = getattr(error, "summary", None) or _said(error) or type(error).__name__
-    return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, message)
+    return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, redact(message))
 
 
 def _said(error: BaseException) -> str:

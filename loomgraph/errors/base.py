@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from loomgraph.errors.redaction import redact
+
+_LONGEST_SECRET = 2_000
+
 __all__ = [
     "CompileError",
     "DefinitionError",
@@ -19,18 +23,23 @@ __all__ = [
 
 
 def brief(value: object, limit: int = 200) -> str:
-    """The `repr` of a value, cut to `limit` characters; never raises."""
+    """The `repr` of a value, cut to `limit` characters and without secrets; never raises."""
     try:
         text = repr(value)
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return _cut(text, limit)
 
 
 def brief_text(text: str, limit: int = 300) -> str:
-    """The first line of a text, cut to `limit` characters."""
-    line = text.strip().replace("\n", " ")
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """A text on one line, cut to `limit` characters and without secrets."""
+    return _cut(text.strip().replace("\n", " "), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    # what is far behind the cut is not looked at, and what the cut would go through is
+    text = redact(text[: limit + _LONGEST_SECRET])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def names(items: Sequence[str], last: str = "and") -> str:

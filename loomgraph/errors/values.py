@@ -57,9 +57,13 @@ class CodecError(ValueRefusedError):
         super().__init__(self._sentence(brief(value, 80), brief_text(detail).rstrip(".")))
 
     def _sentence(self, shown: str, detail: str) -> str:
+        if "SecretStr(" in detail or "SecretBytes(" in detail:
+            remedy = "A log keeps no secrets: hand them over with deps=, or loomgraph.register(Class, dump, load)."
+        else:
+            remedy = "Declare the exact type, or register the class with loomgraph.register(Class, dump, load)."
         return (
             f"{self.where} gave {shown}, declared as {self.declared}, which does not survive being stored: {detail}. "
-            f"Declare the exact type, or register the class with loomgraph.register(Class, dump, load)."
+            f"{remedy}"
         )
 
 

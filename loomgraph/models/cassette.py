@@ -19,10 +19,10 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from loomgraph.errors import CassetteError, CassetteMismatchError
+from loomgraph.errors.redaction import Redact, redact, redacted
 from loomgraph.models.assemble import events_of
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
-from loomgraph.models.redaction import Redact, redact, redacted
 from loomgraph.models.requests import ModelRequest
 from loomgraph.models.responses import ModelResponse, ResponseDone, StreamEvent
 from loomgraph.models.retrying import answer_of
@@ -40,7 +40,7 @@ class CassetteModel:
 
     An answer belongs to a whole request (conversation, tools, settings), secrets apart; equal requests get their
     answers in the order of the recording. `redact` takes secrets out of texts; by default see
-    `loomgraph.models.redaction`. Raises CassetteMismatchError with a diff for a request that was not recorded, and
+    `loomgraph.errors.redaction`. Raises CassetteMismatchError with a diff for a request that was not recorded, and
     CassetteError for one that was recorded less often, for a file that is missing or damaged.
     """
 

@@ -31,7 +31,7 @@ from loomgraph.errors import (
     ModelTimeoutError,
     StreamStalledError,
 )
-from loomgraph.models.redaction import redact
+from loomgraph.errors.redaction import redact
 
 __all__ = ["refused", "retry_after", "translated"]
 

@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from typing_extensions import TypeVar
 
 from loomgraph.errors import DefinitionError
+from loomgraph.errors.redaction import Redact, redact_environment
 from loomgraph.events import Event
 from loomgraph.graph.signature import describe_type
 from loomgraph.models.messages import UserMessage, user
@@ -30,7 +31,7 @@ from loomgraph.models.requests import Effort
 from loomgraph.models.structured import OutputType
 from loomgraph.nodes.answer import answer_node
 from loomgraph.nodes.conversation import Conversation
-from loomgraph.nodes.hooks import NONE, Hooks, around_tools
+from loomgraph.nodes.hooks import NONE, Hooks, around_tools, redacting
 from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.nodes.model_call import Instructions, ModelCall, PlainModelCall
 from loomgraph.nodes.permissions import Permissions, guarded
@@ -83,7 +84,9 @@ class Agent(Generic[InT, OutT]):
     and an answer that does not fit goes back to the model `repairs` times. `architecture` is one of
     `loomgraph.architectures`, or its name. `permissions` say which tools may be called,
     may not, or are asked about; `around` stands around every call that is permitted. `hooks` are called at nine points
-    of its work. The rest goes into every request.
+    of its work. `redact` takes secrets out of what tools give and out of their errors, before the model and the log see
+    it: by default the values of environment variables that are called a key, a token, a secret or a password; with
+    `loomgraph.errors.redaction.redact` also what looks like one. The rest goes into every request.
 
     Every visit of an agent node begins a fresh conversation. Raises DefinitionError for what cannot be meant.
     """
@@ -100,6 +103,7 @@ class Agent(Generic[InT, OutT]):
     permissions: Permissions = field(default_factory=Permissions)
     around: Around | None = None
     hooks: Hooks | Sequence[Hooks] = NONE
+    redact: Redact | None = redact_environment
     description: str | None = None
     effort: Effort | None = None
     temperature: float | None = None
@@ -141,7 +145,7 @@ class Agent(Generic[InT, OutT]):
     @property
     def guard(self) -> Around:
         """What stands around every tool call of this agent: its hooks, then its permissions, then `around`."""
-        return around_tools(self._hooks, guarded(self.permissions, self.around))
+        return redacting(self.redact, around_tools(self._hooks, guarded(self.permissions, self.around)))
 
     @property
     def _hooks(self) -> Hooks:

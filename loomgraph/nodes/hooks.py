@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from loomgraph.compile.fingerprint import callable_mark
 from loomgraph.errors import DefinitionError
+from loomgraph.errors.redaction import Redact, redacted
 from loomgraph.graph.context import Context
 from loomgraph.graph.signature import describe_type
 from loomgraph.models.requests import ModelRequest
@@ -24,7 +25,7 @@ from loomgraph.tools.batch import Around, Proceed, result_of
 from loomgraph.tools.calls import ToolCall, ToolResult
 from loomgraph.tools.tool import Tool
 
-__all__ = ["NONE", "Hook", "Hooks", "Skip", "around_tools", "passed", "passed_through"]
+__all__ = ["NONE", "Hook", "Hooks", "Skip", "around_tools", "passed", "passed_through", "redacting"]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[T, Context], "Awaitable[T | None] | T | None"]
@@ -145,6 +146,25 @@ def around_tools(hooks: Hooks, inner: Around) -> Around:
             return _instead(tool, call, skip)
         result = await inner(tool, call, ctx, carried_out)
         return await passed_through(hooks.after_tool, result, ctx, ToolResult, "after_tool")
+
+    return around
+
+
+def redacting(by: Redact | None, inner: Around) -> Around:
+    """What stands around every tool call so that nobody outside of the tool sees its secrets: neither the model, nor
+    the log, nor what stands around the call."""
+    if by is None:
+        return inner
+
+    async def around(tool: Tool, call: ToolCall, ctx: Context, proceed: Proceed) -> ToolResult:
+        async def cleaned(call: ToolCall) -> ToolResult:
+            result = await proceed(call)
+            content, value = by(result.content), redacted(result.value, by)
+            if content == result.content and value == result.value:
+                return result
+            return result.model_copy(update={"content": content, "value": value})
+
+        return await inner(tool, call, ctx, cleaned)
 
     return around
 

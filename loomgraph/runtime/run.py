@@ -32,6 +32,7 @@ from loomgraph.errors import (
     RunError,
     StorelessPauseError,
 )
+from loomgraph.errors.redaction import redact
 from loomgraph.events import (
     VERSION,
     RunCancelled,
@@ -463,7 +464,7 @@ class Run:
         )
 
     def _at(self, place: str, error: Exception) -> RunError:
-        failure = Failure(place, f"#{place}", 1, type(error).__name__, str(error))
+        failure = Failure(place, f"#{place}", 1, type(error).__name__, redact(str(error)))
         return failure_error(self.run_id, [(failure, error)], finished(self.journal.entries))
 
     def _cancellation(self) -> RunError:

@@ -43,7 +43,9 @@ def graph_tool(
     takes = graph.input_type if input is EMPTY else input
     reads = TypeAdapter[Any](takes)
     try:
-        schema = json_schema_of(reads)
+        schema = json_schema_of(reads, called)
+    except DefinitionError:
+        raise
     except Exception as error:
         raise DefinitionError(
             f"graph '{graph.name}' takes {describe_type(takes)}, which JSON cannot describe, so it cannot "

@@ -10,7 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -49,13 +49,29 @@ class _Schema(GenerateJsonSchema):
         return made
 
 
-def json_schema_of(arguments: TypeAdapter[Any]) -> dict[str, Any]:
-    """The JSON schema (2020-12) of a tool's parameters: an object that takes nothing undeclared."""
+def json_schema_of(arguments: TypeAdapter[Any], name: str) -> dict[str, Any]:
+    """The JSON schema (2020-12) of the parameters of the tool `name`: an object that takes nothing undeclared.
+
+    Raises DefinitionError for secrets among them.
+    """
     schema = arguments.json_schema(schema_generator=_Schema)
+    if _has_secrets(schema):
+        raise DefinitionError(
+            f"tool '{name}': a secret (SecretStr, SecretBytes) cannot be an argument. The model would have to know it, "
+            f"and its call is kept in the log. Hand it over with deps= and a Context."
+        )
     schema.pop("title", None)
     schema.setdefault("properties", {})
     schema["additionalProperties"] = False
     return schema
+
+
+def _has_secrets(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        parts = cast(dict[str, Any], schema)
+        marked = parts.get("format") == "password" and parts.get("writeOnly") is True
+        return marked or any(map(_has_secrets, parts.values()))
+    return isinstance(schema, list) and any(_has_secrets(part) for part in schema)  # pyright: ignore[reportUnknownVariableType]
 
 
 def describe_callable(fn: Callable[..., Any], name: str) -> Described:

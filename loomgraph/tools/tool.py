@@ -196,7 +196,7 @@ def _make(fn: Callable[..., Any], options: Mapping[str, Any]) -> Tool:
     return Tool(
         name=name,
         description=described.description if description is None else description,
-        parameters=json_schema_of(described.arguments),
+        parameters=json_schema_of(described.arguments, name),
         fn=fn,
         arguments=described.arguments,
         names=described.names,

@@ -14,7 +14,7 @@ from loomgraph.errors import DefinitionError, ModelAuthenticationError, ModelNam
 from loomgraph.models import EchoModel, request_of, resolve_model
 from loomgraph.models import naming as names
 from loomgraph.models.adapter import Adapter, Settings
-from loomgraph.models.redaction import redact, redacted
+from loomgraph.errors.redaction import redact, redacted
 
 ROOT = Path(__file__).parents[2]
 

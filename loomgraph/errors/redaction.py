@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-__all__ = ["Redact", "redact", "redacted"]
+__all__ = ["Redact", "redact", "redact_environment", "redacted"]
 
 Redact: TypeAlias = Callable[[str], str]
 
@@ -32,14 +32,20 @@ _MARK = "[redacted]"
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
     """The text with `[redacted]` in the place of each secret; a value from the environment names its variable."""
-    variables = os.environ if environment is None else environment
-    for name, value in variables.items():
-        if len(value) >= _SHORTEST and value in text and _NAMES.search(name):
-            text = text.replace(value, f"[redacted {name}]")
+    text = redact_environment(text, environment)
     for shape in _SHAPES:
         text = shape.sub(_MARK, text)
     text = _BEARER.sub(rf"\1 {_MARK}", text)
     return _IN_URL.sub(_MARK, text)
+
+
+def redact_environment(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """The same for the values of secret environment variables alone: those are secrets, whatever they look like."""
+    variables = os.environ if environment is None else environment
+    for name, value in variables.items():
+        if len(value) >= _SHORTEST and value in text and _NAMES.search(name):
+            text = text.replace(value, f"[redacted {name}]")
+    return text
 
 
 def redacted(value: Any, by: Redact = redact) -> Any:
