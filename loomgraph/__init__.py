@@ -5,6 +5,7 @@ The daily names. Everything else is a module away; nothing here loads a graph li
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from loomgraph.errors import CompileError, Failure, Finding, LoomgraphError, NodeFailedError, RunError
@@ -74,16 +75,13 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def _mermaid(definition: Any, nest: Any, run: Any, **options: Any) -> str:
-    from loomgraph.visualize import draw_mermaid
+def _draws(form: str) -> Callable[..., Any]:
+    def draw(definition: Any, nest: Any, run: Any, **options: Any) -> Any:
+        from loomgraph import visualize
 
-    return draw_mermaid(definition, nest, run, **options)
+        return getattr(visualize, f"draw_{form}")(definition, nest, run, **options)
 
-
-def _dot(definition: Any, nest: Any, run: Any, **options: Any) -> str:
-    from loomgraph.visualize import draw_dot
-
-    return draw_dot(definition, nest, run, **options)
+    return draw
 
 
 def _mimebundle(definition: Any, nest: Any, run: Any) -> Any:
@@ -105,7 +103,7 @@ def _architecture(name: str) -> Any:
 
 
 offer("architecture", _architecture)
-offer("mermaid", _mermaid)
-offer("dot", _dot)
+for _form in ("mermaid", "dot", "svg", "png", "text"):
+    offer(_form, _draws(_form))
 offer("mimebundle", _mimebundle)
 offer("tool", _tool)

@@ -20,6 +20,7 @@ from loomgraph.cli.load import LoadError
 from loomgraph.errors import (
     CompileError,
     DefinitionError,
+    DrawingError,
     EditRefusedError,
     GraphChangedError,
     InDoubtError,
@@ -62,6 +63,7 @@ class UsageError(Exception):
 
 
 _REFUSED: Final = (
+    DrawingError,
     *(LoadError, UsageError, CompileError, DefinitionError, InputRefusedError, StoreAddressError, StoreKeyError),
     *(UnknownRunError, RunExistsError, RunBusyError, GraphChangedError, InDoubtError, StorelessPauseError),
     *(UnknownQuestionError, QuestionClosedError, InvalidAnswerError, InvalidSignalError),

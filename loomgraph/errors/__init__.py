@@ -24,6 +24,8 @@
     │   ├── BudgetExceededError         a call may use more than its budget has left
     │   ├── NodeTimeoutError            an attempt exceeded its `timeout`
     │   └── StateError                  StateConflictError, StateFieldError, StateTypeError, ReducerError
+    ├── DrawingError                a drawing could not be laid out
+    │   └── RendererMissingError        nothing on this machine draws that format; says what to install
     ├── GraphChangedError           a run is resumed with a graph that its log does not fit
     ├── InDoubtError                a node that must not run twice may have run when its process died
     ├── LogDamagedError             something in a log is not what was written; restore it from a copy
@@ -160,6 +162,7 @@ from loomgraph.errors.base import (
     brief_text,
     names,
 )
+from loomgraph.errors.drawing import DrawingError, RendererMissingError
 from loomgraph.errors.log import (
     EditRefusedError,
     EditTooLateError,
@@ -278,6 +281,7 @@ __all__ = [
     "DeadlineError",
     "DebateQuorumError",
     "DefinitionError",
+    "DrawingError",
     "EditRefusedError",
     "EditTooLateError",
     "EffectDoneError",
@@ -331,6 +335,7 @@ __all__ = [
     "QuorumError",
     "RecordedError",
     "ReducerError",
+    "RendererMissingError",
     "RunBusyError",
     "RunCancelledError",
     "RunError",

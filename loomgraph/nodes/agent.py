@@ -36,6 +36,7 @@ from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.nodes.model_call import Instructions, ModelCall, PlainModelCall
 from loomgraph.nodes.permissions import Permissions, guarded
 from loomgraph.nodes.tool_batch import EndingToolBatch, ToolBatch
+from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.graph import Graph, refuse_running_loop
 from loomgraph.runtime.handle import RunHandle
 from loomgraph.runtime.options import ResumeKeywords, RunKeywords
@@ -75,7 +76,7 @@ class Architecture(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Agent(Generic[InT, OutT]):
+class Agent(Drawable, Generic[InT, OutT]):
     """A model with instructions, tools and a way to work. Runs like a Graph, and stands wherever a node may stand.
 
     `model` is a Model or a string such as "openai:gpt-5.2"; `instructions` are told first, as they are; `tools` are
@@ -130,6 +131,9 @@ class Agent(Generic[InT, OutT]):
         if isinstance(way, str):
             way = cast(Architecture, plug("architecture")(way))
         return cast(Graph[InT, OutT], way.workflow(self).compile())
+
+    def _drawn(self, run: Any) -> Drawn:
+        return self.graph._drawn(run)
 
     def __loomgraph_embed__(self) -> Any:
         return self.graph.__loomgraph_embed__()

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from loomgraph.errors import DefinitionError, Finding
 from loomgraph.graph.definition import Definition
 from loomgraph.graph.signature import describe_type
+from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.plugs import plug
 
 if TYPE_CHECKING:  # what runs a graph is a third of the library's import time, and a graph may only be drawn
@@ -37,7 +38,7 @@ InT = TypeVar("InT", default=Any)
 OutT = TypeVar("OutT", default=Any)
 
 
-class Graph(Generic[InT, OutT]):
+class Graph(Drawable, Generic[InT, OutT]):
     """What `Workflow.compile()` returns. Holds no run: each call of `run` or `start` makes one of its own."""
 
     def __init__(self, compiled: CompiledGraph) -> None:
@@ -333,18 +334,8 @@ class Graph(Generic[InT, OutT]):
 
     # ------------------------------------------------------------------ drawing
 
-    def to_mermaid(self, run: Any = None, **options: Any) -> str:
-        """The graph as a Mermaid flowchart; with `run` (a RunResult or RunHandle) its status is laid over it."""
-        text: str = plug("mermaid")(self.definition, self.nest, run, **options)
-        return text
-
-    def to_dot(self, run: Any = None, **options: Any) -> str:
-        """The graph in Graphviz' DOT language; with `run` its status is laid over it."""
-        text: str = plug("dot")(self.definition, self.nest, run, **options)
-        return text
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return plug("mimebundle")(self.definition, self.nest, None)
+    def _drawn(self, run: Any) -> Drawn:
+        return self.definition, self.nest, run
 
     def __repr__(self) -> str:
         definition = self.definition

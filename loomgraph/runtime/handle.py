@@ -13,6 +13,7 @@ from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Reader
 from loomgraph.errors import DefinitionError
 from loomgraph.runtime.asking import Asking
+from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
 from loomgraph.runtime.waiting import Question
@@ -23,7 +24,7 @@ __all__ = ["RunHandle"]
 OutT = TypeVar("OutT", default=Any)
 
 
-class RunHandle(Generic[OutT]):
+class RunHandle(Drawable, Generic[OutT]):
     """`async with graph.start(value) as run:` starts it; leaving the block waits for its end.
 
     If the block raises, the run is cancelled. If the run failed and nobody asked for `result()`, leaving the block
@@ -67,6 +68,22 @@ class RunHandle(Generic[OutT]):
     def recorded(self) -> int:
         """How many events were recorded so far."""
         return len(self._run.journal.entries)
+
+    def snapshot(self) -> RunResult[OutT]:
+        """The run as it stands now: a RunResult with the log so far and without an output."""
+        run = self._run
+        return RunResult(
+            run_id=run.run_id,
+            status=run.status,
+            output=None,
+            state=None,
+            seconds=run.result().seconds,
+            entries=list(run.journal.entries),  # the run goes on; what was seen of it does not
+            compiled=run.compiled,
+        )
+
+    def _drawn(self, run: Any) -> Drawn:
+        return self.snapshot()._drawn(run)
 
     def events(self, start: int = 0) -> Reader:
         """The run's events from the beginning (or from `start`), as they happen, until it ends.

@@ -112,6 +112,7 @@ def replayed(recorded: Recorded) -> RunResult[Any]:
         state=_state(root),
         seconds=recorded.events[-1].time - recorded.events[0].time,
         entries=folded.entries,
+        compiled=recorded.log.compiled,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
+from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation, Named
 from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.engine.later import Later
@@ -31,6 +32,7 @@ from loomgraph.events import (
     node_path,
 )
 from loomgraph.graph.ownership import own
+from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import RunStatus
 
@@ -223,16 +225,25 @@ def usage_of(entries: list[Entry]) -> Usage:
     return _used([record for records in passes for record in records if record.attempts])
 
 
-class RunResult(Generic[OutT]):
+class RunResult(Drawable, Generic[OutT]):
     """The outcome of a run.
 
     `output` is the run's answer (None unless `status` is "succeeded"), `state` the final state if the workflow has
     one, `seconds` the wall time. `activations`, `events` and `usage` are folded from the log when asked for. Of a run
-    with status "suspended", `questions`, `signals` and `interrupts` say what it waits for.
+    with status "suspended", `questions`, `signals` and `interrupts` say what it waits for. `to_svg` and its like draw
+    the graph with this run laid over it.
     """
 
     def __init__(
-        self, *, run_id: str, status: RunStatus, output: Any, state: Any, seconds: float, entries: list[Entry]
+        self,
+        *,
+        run_id: str,
+        status: RunStatus,
+        output: Any,
+        state: Any,
+        seconds: float,
+        entries: list[Entry],
+        compiled: CompiledGraph,
     ) -> None:
         self.run_id = run_id
         self.status: RunStatus = status
@@ -240,6 +251,7 @@ class RunResult(Generic[OutT]):
         self.state = state
         self.seconds = seconds
         self._entries = entries
+        self._compiled = compiled
 
     @property
     def output(self) -> OutT:
@@ -298,6 +310,9 @@ class RunResult(Generic[OutT]):
     def node(self, name: str) -> tuple[ActivationRecord, ...]:
         """The activations of the nodes called `name`, or with that path ("outer/inner")."""
         return tuple(record for record in self.activations if name in (record.path[-1], "/".join(record.path)))
+
+    def _drawn(self, run: Any) -> Drawn:
+        return self._compiled.definition, self._compiled.nest, self if run is None else run
 
     def __repr__(self) -> str:
         return f"<RunResult {self.run_id!r} {self.status} in {self.seconds:.3f} s, output {self._output!r:.200}>"

@@ -461,6 +461,7 @@ class Run:
             state=state,
             seconds=time.perf_counter() - self._started,
             entries=self.journal.entries,
+            compiled=self.compiled,
         )
 
     def _at(self, place: str, error: Exception) -> RunError:

@@ -11,8 +11,8 @@ from loomgraph.errors import Finding
 from loomgraph.graph.builder import Builder
 from loomgraph.graph.definition import OnFailure
 from loomgraph.graph.signature import EMPTY
+from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.graph import Graph
-from loomgraph.runtime.plugs import plug
 
 __all__ = ["Workflow"]
 
@@ -23,7 +23,7 @@ GivenIn = TypeVar("GivenIn")
 GivenOut = TypeVar("GivenOut")
 
 
-class Workflow(Builder, Generic[InT, OutT]):
+class Workflow(Builder, Drawable, Generic[InT, OutT]):
     """Describe work as a typed graph, then `compile()` it.
 
     `input` and `output` are types; left out, they are inferred from the nodes after START and before END. `state` is
@@ -106,18 +106,8 @@ class Workflow(Builder, Generic[InT, OutT]):
         """The workflow, compiled, as a tool for agents: see `loomgraph.tools.graph_tool`. Raises CompileError."""
         return self.compile().as_tool(name=name, description=description, **options)
 
-    def to_mermaid(self, run: Any = None, **options: Any) -> str:
-        """The workflow as a Mermaid flowchart, sound or not."""
-        text: str = plug("mermaid")(self.define(), None, run, **options)
-        return text
-
-    def to_dot(self, run: Any = None, **options: Any) -> str:
-        """The workflow in Graphviz' DOT language, sound or not."""
-        text: str = plug("dot")(self.define(), None, run, **options)
-        return text
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return plug("mimebundle")(self.define(), None, None)
+    def _drawn(self, run: Any) -> Drawn:
+        return self.define(), None, run
 
     def __repr__(self) -> str:
         return f"<Workflow {self.name!r}: {len(self._nodes)} nodes, {len(self._edges)} edges>"

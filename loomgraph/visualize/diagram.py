@@ -29,7 +29,8 @@ from loomgraph.visualize.text import clipped, legible, wrapped
 
 __all__ = ["Diagram", "DiagramCluster", "DiagramEdge", "DiagramLoop", "DiagramNode", "LineKind", "NodeKind", "diagram"]
 
-NodeKind: TypeAlias = Literal["start", "end", "function", "human", "map", "graph", "join", "unknown"]
+NodeKind: TypeAlias = Literal["start", "end", "function", "human", "map", "graph", "join", "unknown", "group"]
+"""group: stands for several nodes of a drawing that was too large, see `loomgraph.visualize.collapse`."""
 LineKind: TypeAlias = Literal["normal", "error", "cap", "back", "exit", "join"]
 """back: repeats a loop; exit: leaves one; join: from a join's mark to its target. An error edge that repeats a loop is
 an error edge with a `loop`."""
@@ -41,7 +42,10 @@ _TYPE_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class DiagramNode:
-    """One box. `lines` are its text, name first; `path` is the names it has in a run, () for what does not run."""
+    """One box. `lines` are its text, name first; `path` is the names it has in a run, () for what does not run.
+
+    `count` is how many nodes of the whole drawing it stands for, `hidden` how many edges between these are not drawn.
+    """
 
     id: str
     kind: NodeKind
@@ -49,11 +53,16 @@ class DiagramNode:
     cluster: str | None = None
     path: tuple[str, ...] = ()
     overlay: Overlay | None = None
+    count: int = 1
+    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DiagramEdge:
-    """One line from node to node. `loop` is the index in `Diagram.loops` of the loop it repeats or ends at its cap."""
+    """One line from node to node. `loop` is the index in `Diagram.loops` of the loop it repeats or ends at its cap.
+
+    `count` is how many edges of the whole drawing it stands for.
+    """
 
     source: str
     target: str
@@ -64,6 +73,7 @@ class DiagramEdge:
     loop: int | None = None
     param: str | None = None
     wait: str | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +92,11 @@ class DiagramCluster:
 
 @dataclass(frozen=True, slots=True)
 class DiagramLoop:
-    """One loop of the nest: the node it starts at, all nodes inside, at most how many iterations."""
+    """One loop of the nest: the node it starts at, all nodes inside, at most how many iterations (None: unknown)."""
 
     header: str
     nodes: tuple[str, ...]
-    cap: int
+    cap: int | None
     cluster: str | None = None
 
 
@@ -94,7 +104,7 @@ class DiagramLoop:
 class Diagram:
     """All that a renderer needs. Ids are n0, n1, ... for nodes and c0, c1, ... for clusters, the same every time.
 
-    An outer cluster comes before those inside it.
+    An outer cluster comes before those inside it. `legend` is what a reader must be told about the drawing itself.
     """
 
     name: str
@@ -102,6 +112,7 @@ class Diagram:
     edges: tuple[DiagramEdge, ...]
     clusters: tuple[DiagramCluster, ...] = ()
     loops: tuple[DiagramLoop, ...] = ()
+    legend: tuple[str, ...] = ()
 
 
 def diagram(
@@ -265,7 +276,9 @@ class _Drawer:
             number = len(work.loops)
             inside = tuple(self.into[node] for node in sorted(nest.body(region.index)))
             header = inside[0] if region.header is None else self.into[region.header]
-            work.loops.append(DiagramLoop(header, inside, region.cap, self.scope.cluster))
+            # a graph that was rebuilt from a log has no caps of its own
+            cap = None if "blueprint" in self.definition.metadata else region.cap
+            work.loops.append(DiagramLoop(header, inside, cap, self.scope.cluster))
             self.loop_of_edge.update((edge, number) for edge in region.back_edges)
             if region.cap_edge is not None:
                 self.loop_of_edge[region.cap_edge] = number
@@ -282,7 +295,7 @@ class _Drawer:
                 self._source(edge, loop),
                 target,
                 kind,
-                _label(edge, cap, named),
+                _label(edge, loop is not None, cap, named),
                 edge.index,
                 self.scope.cluster,
                 loop,
@@ -323,11 +336,11 @@ class _Drawer:
         self.work.edges.append(DiagramEdge(mark, target, "join", cluster=self.scope.cluster, wait=wait))
 
 
-def _label(edge: EdgeDef, cap: int | None, param: str | None) -> tuple[str, ...]:
+def _label(edge: EdgeDef, loops: bool, cap: int | None, param: str | None) -> tuple[str, ...]:
     """What stands at an edge: its condition, the parameter it binds, the loop it repeats or ends."""
     parts: list[str] = []
     if edge.kind == "error":
-        parts.append("on " + ", ".join(legible(describe_type(error)) for error in edge.errors))
+        parts.append("on " + (", ".join(legible(describe_type(error)) for error in edge.errors) or "failure"))
     if edge.when is not None:
         parts.append(clipped(legible(edge.when.label), _LABEL_LIMIT))
     if param is not None:
@@ -337,9 +350,9 @@ def _label(edge: EdgeDef, cap: int | None, param: str | None) -> tuple[str, ...]
     if edge.exit == "latest":
         parts.append("(latest)")
     lines = wrapped(" ".join(parts), _LABEL_WIDTH, 2 * _LABEL_LIMIT) if parts else ()
-    if cap is None or edge.kind == "cap":
+    if not loops or edge.kind == "cap":
         return lines
-    mark = f"↺ ≤ {cap}"
+    mark = "↺" if cap is None else f"↺ ≤ {cap}"
     if lines and len(lines[-1]) + len(mark) < _LABEL_WIDTH:
         return (*lines[:-1], f"{lines[-1]} {mark}")
     return (*lines, mark)

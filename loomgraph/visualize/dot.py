@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never
 import graphviz  # pyright: ignore[reportMissingTypeStubs]
 
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
-from loomgraph.visualize.theme import INK, JOIN, NODE, STATUS, TERMINAL, UNKNOWN, Style
+from loomgraph.visualize.theme import ERROR, GROUP, INK, JOIN, NODE, STATUS, TERMINAL, UNKNOWN, Style
 
 __all__ = ["to_dot"]
 
@@ -27,13 +27,14 @@ _SHAPES: Final[dict[NodeKind, dict[str, str]]] = {
     "graph": {"peripheries": "2"},
     "join": {"shape": "circle", "margin": "0.02", "width": "0.3", "height": "0.3", "fontsize": "10"},
     "unknown": {},
+    "group": {"peripheries": "2"},
 }
 _LINES: Final[dict[LineKind, dict[str, str]]] = {
     "normal": {},
     "exit": {},
     "join": {},
     "back": {"penwidth": "2.2"},
-    "error": {"style": "dashed", "color": "#cf222e", "fontcolor": "#cf222e"},
+    "error": {"style": "dashed", "color": ERROR, "fontcolor": ERROR},
     "cap": {"style": "dotted", "penwidth": "1.8"},
 }
 
@@ -42,7 +43,7 @@ def to_dot(diagram: Diagram) -> str:
     """The diagram as DOT source. Linear in its size."""
     # newrank: the default way to rank nodes fails ("trouble in init_rank") on some graphs with edges back to clusters
     whole = _Digraph(
-        graph_attr={"label": _label((diagram.name,)), "labelloc": "t", "bgcolor": "transparent"}
+        graph_attr={"label": _label((diagram.name, *diagram.legend)), "labelloc": "t", "bgcolor": "transparent"}
         | {"fontname": _FONT, "fontsize": "13", "fontcolor": INK, "color": INK, "newrank": "true"},
         node_attr={"shape": "box", "style": "filled", "fontname": _FONT, "fontsize": "12", "margin": "0.14,0.07"}
         | _style(NODE),
@@ -68,7 +69,7 @@ def _look(node: DiagramNode) -> dict[str, str]:
 
 
 def _lines(node: DiagramNode) -> tuple[str, ...]:
-    return node.lines if node.overlay is None else (*node.lines, node.overlay.text)
+    return node.lines if node.overlay is None else (*node.lines, *node.overlay.lines)
 
 
 def _line(edge: DiagramEdge) -> dict[str, str]:
@@ -86,6 +87,8 @@ def _of(node: DiagramNode) -> Style:
             return JOIN
         case "unknown":
             return UNKNOWN
+        case "group":
+            return GROUP
         case "function" | "human" | "map" | "graph":
             return NODE
         case _ as never:

@@ -3,6 +3,7 @@
 Ids are generated and every text is a quoted string of escaped characters, so no name can break the syntax, be read as
 markdown or HTML, or change what another line says. Refuses no size, but says in a comment when Mermaid's defaults
 would: its limits can be raised by the page that shows the text, not by the text (a directive that tries is ignored).
+Making a drawing smaller is `loomgraph.visualize.collapse`'s business.
 
 Escapes are Mermaid's own (`#35;`), see https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters.
 """
@@ -14,9 +15,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, LineKind, NodeKind
-from loomgraph.visualize.theme import INK, JOIN, STATUS, TERMINAL, UNKNOWN, Style
+from loomgraph.visualize.theme import GROUP, INK, JOIN, STATUS, TERMINAL, UNKNOWN, Style
 
-__all__ = ["MAX_EDGES", "MAX_TEXT", "to_mermaid"]
+__all__ = ["MAX_EDGES", "MAX_TEXT", "escaped", "fits_mermaid", "to_mermaid"]
 
 MAX_EDGES: Final = 500
 MAX_TEXT: Final = 50_000
@@ -31,6 +32,7 @@ _SHAPES: Final[dict[NodeKind, tuple[str, str]]] = {
     "graph": ('[["', '"]]'),
     "join": ('(("', '"))'),
     "unknown": ('["', '"]'),
+    "group": ('[["', '"]]'),
 }
 _ARROWS: Final[dict[LineKind, str]] = {
     "normal": "-->",
@@ -40,7 +42,7 @@ _ARROWS: Final[dict[LineKind, str]] = {
     "error": "-.->",
     "cap": "-.->",
 }
-_STYLES: Final[dict[str, Style]] = {"terminal": TERMINAL, "join": JOIN, "unknown": UNKNOWN} | {
+_STYLES: Final[dict[str, Style]] = {"terminal": TERMINAL, "join": JOIN, "unknown": UNKNOWN, "group": GROUP} | {
     str(status): style for status, style in STATUS.items()
 }
 
@@ -50,9 +52,16 @@ def to_mermaid(diagram: Diagram) -> str:
     lines = ["flowchart TD"]
     lines.extend(_nodes(diagram))
     lines.extend(_edge(edge) for edge in diagram.edges)
+    if diagram.legend:
+        lines.append(f'    legend["{_text(diagram.legend)}"]')
     lines.extend(_classes(diagram))
     text = "\n".join(lines) + "\n"
     return _limits(diagram, text) + text
+
+
+def fits_mermaid(diagram: Diagram) -> bool:
+    """Whether Mermaid draws it with its default limits."""
+    return len(diagram.edges) <= MAX_EDGES and not to_mermaid(diagram).startswith("%%")
 
 
 def _limits(diagram: Diagram, text: str) -> str:
@@ -96,7 +105,7 @@ def _nodes(diagram: Diagram) -> Iterator[str]:
 
 def _node(node: DiagramNode) -> str:
     before, after = _SHAPES[node.kind]
-    lines = node.lines if node.overlay is None else (*node.lines, node.overlay.text)
+    lines = node.lines if node.overlay is None else (*node.lines, *node.overlay.lines)
     return f"{node.id}{before}{_text(lines)}{after}"
 
 
@@ -117,6 +126,9 @@ def _classes(diagram: Diagram) -> Iterator[str]:
             look = f"fill:{style.fill},stroke:{style.stroke},color:{style.text},stroke-width:{style.width}px{dashes}"
             yield f"    classDef {name} {look}"
             yield f"    class {','.join(members[name])} {name}"
+    if diagram.legend:
+        yield f"    classDef legend fill:none,stroke:none,color:{INK},font-size:12px"
+        yield "    class legend legend"
     if diagram.clusters:
         yield f"    classDef scope fill:none,stroke:{INK},stroke-width:1px,stroke-dasharray:6 4"
         yield f"    class {','.join(cluster.id for cluster in diagram.clusters)} scope"
@@ -127,7 +139,7 @@ def _class_of(node: DiagramNode) -> str | None:
         return node.overlay.status
     if node.kind in ("start", "end"):
         return "terminal"
-    return node.kind if node.kind in ("join", "unknown") else None
+    return node.kind if node.kind in ("join", "unknown", "group") else None
 
 
 # Words joined by one space, underscore, hyphen or dot mean nothing to Mermaid or to markdown.
@@ -144,10 +156,11 @@ _SPECIAL = re.compile(
 
 
 def _text(lines: tuple[str, ...]) -> str:
-    return "<br/>".join(_escaped(line) for line in lines)
+    return "<br/>".join(escaped(line) for line in lines)
 
 
-def _escaped(line: str) -> str:
+def escaped(line: str) -> str:
+    """A line of text as Mermaid shows it, whatever is in it."""
     if _PLAIN.fullmatch(line) and "www" not in line.lower():
         return line
     # in what it draws Mermaid reads its own marks once more: a word joiner, which has no width, keeps them apart

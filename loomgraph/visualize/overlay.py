@@ -1,18 +1,19 @@
 """A run as a drawing shows it: what became of each node, summed over loop iterations and map items.
 
-Reads `run.activations` and nothing else, so anything that has them can be laid over a drawing.
+Reads `run.activations` and nothing else, so anything that has them can be laid over a drawing. What was counted inside
+a sub-graph counts for the node around it too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
-from loomgraph.visualize.text import seconds
+from loomgraph.visualize.text import counted, seconds
 
-__all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "overlays"]
+__all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "merged", "overlays", "used"]
 
 Status: TypeAlias = Literal["running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped", "idle"]
 """`idle`: the run never came to this node; `waiting`: for an answer or a signal. Of several activations the first in
@@ -44,6 +45,8 @@ class Record(Protocol):
     def seconds(self) -> float | None: ...
     @property
     def key(self) -> str: ...
+    @property
+    def amounts(self) -> Mapping[str, int | float]: ...
 
 
 class Run(Protocol):
@@ -57,7 +60,8 @@ class Run(Protocol):
 class Overlay:
     """What became of one node. `visits` counts activations that were not skipped, `same` those with this status;
     `seconds` is their sum (None: none ended). With `items` the visits, attempts and seconds are those of a map's items,
-    of which `lost` failed, while the status is the map's own."""
+    of which `lost` failed, while the status is the map's own. `tokens` and `cost` are those of all inside it.
+    `parts` are the statuses of the nodes that one box stands for, with how many have each."""
 
     status: Status
     visits: int = 0
@@ -66,11 +70,23 @@ class Overlay:
     seconds: float | None = None
     items: bool = False
     lost: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    parts: tuple[tuple[Status, int], ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """`text` and, where models were called, what they used."""
+        return (self.text, used(self.tokens, self.cost)) if self.tokens or self.cost else (self.text,)
 
     @property
     def text(self) -> str:
         """One line: a symbol, so that colour is never needed, then what is worth saying."""
         symbol = SYMBOLS[self.status]
+        if self.parts:
+            total = () if self.seconds is None else (seconds(self.seconds),)
+            said = (f"{number} {'not run' if status == 'idle' else status}" for status, number in self.parts)
+            return f"{symbol} {', '.join((*said, *total))}"
         if self.status == "idle":
             return f"{symbol} not run"
         if self.status == "skipped":
@@ -91,6 +107,29 @@ class Overlay:
 
 
 IDLE: Final = Overlay("idle")
+
+
+def used(tokens: int, cost: float) -> str:
+    """Tokens and cost in a few characters, such as `1.5k tokens, cost 0.0031`; what is 0 is left out."""
+    parts = [f"{counted(tokens)} token{'' if tokens == 1 else 's'}"] if tokens else []
+    return ", ".join([*parts, f"cost {cost:.3g}"] if cost else parts)
+
+
+def merged(laid: Iterable[Overlay]) -> Overlay:
+    """What became of several nodes together; the first of their statuses in order of rank stands for all."""
+    found = list(laid)
+    statuses = Counter(overlay.status for overlay in found)
+    times = [overlay.seconds for overlay in found if overlay.seconds is not None]
+    ranked = tuple((status, statuses[status]) for status in (*_RANK, "idle") if statuses[status])
+    return Overlay(
+        ranked[0][0] if ranked else "idle",
+        sum(overlay.visits for overlay in found),
+        attempts=sum(overlay.attempts for overlay in found),
+        seconds=sum(times) if times else None,
+        tokens=sum(overlay.tokens for overlay in found),
+        cost=sum(overlay.cost for overlay in found),
+        parts=ranked,
+    )
 
 
 @dataclass(slots=True)
@@ -129,20 +168,32 @@ def overlays(
     """
     whole: dict[tuple[str, ...], _Sum] = {}
     items: dict[tuple[str, ...], _Sum] = {}
+    tokens: Counter[tuple[str, ...]] = Counter()
+    costs: dict[tuple[str, ...], float] = {}
     for record in run.activations:
         # names are escaped in keys, so only the key of a map's item ends in a bracket
         into = items if record.key.endswith("]") else whole
-        into.setdefault(_placed(record.path, alike) if alike else record.path, _Sum()).add(record)
+        path = _placed(record.path, alike) if alike else record.path
+        into.setdefault(path, _Sum()).add(record)
+        if record.amounts:
+            spent = record.amounts.get("input_tokens", 0) + record.amounts.get("output_tokens", 0)
+            for depth in range(1, len(path) + 1):
+                tokens[path[:depth]] += int(spent)
+                costs[path[:depth]] = costs.get(path[:depth], 0.0) + record.amounts.get("cost", 0)
     out: dict[tuple[str, ...], Overlay] = {}
     for path in whole.keys() | items.keys():
         own, parts = whole.get(path), items.get(path)
         status = (own or parts or _Sum()).status
         if parts is None and own is not None and (path not in maps or status == "skipped"):
-            out[path] = Overlay(status, own.visits, own.statuses[status], own.attempts, own.seconds)
+            found, mapped = own, False
         else:
-            found = parts or _Sum()
-            lost = found.statuses["failed"] + found.statuses["handled"]
-            out[path] = Overlay(status, found.visits, found.statuses[status], found.attempts, found.seconds, True, lost)
+            found, mapped = parts or _Sum(), True
+        lost = found.statuses["failed"] + found.statuses["handled"] if mapped else 0
+        out[path] = Overlay(
+            *(status, found.visits, found.statuses[status], found.attempts, found.seconds, mapped, lost),
+            tokens=tokens[path],
+            cost=costs.get(path, 0.0),
+        )
     return out
 
 

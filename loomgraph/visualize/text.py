@@ -9,7 +9,7 @@ import re
 import textwrap
 import unicodedata
 
-__all__ = ["clipped", "legible", "seconds", "wrapped"]
+__all__ = ["clipped", "counted", "legible", "seconds", "wrapped"]
 
 # Controls, lone surrogates, line separators, and the marks that reorder the text after them.
 _HIDDEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -91,3 +91,11 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def counted(value: float) -> str:
+    """A count in three digits: `640`, `1.5k`, `23k`, `1.2M`."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:.1f}{unit}" if value < 10 * size else f"{value / size:.0f}{unit}"
+    return f"{value:.0f}"

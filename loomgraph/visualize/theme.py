@@ -11,7 +11,7 @@ from typing import Final
 
 from loomgraph.visualize.overlay import Status
 
-__all__ = ["INK", "JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
+__all__ = ["ERROR", "GROUP", "INK", "JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,12 @@ class Style:
 
 INK: Final = "#7d8590"
 """A grey that can be read on white and on black, for what lies on the page itself."""
+ERROR: Final = "#cf222e"
+"""A red that can be read on both, for edges that a failure takes, which are dashed too."""
 NODE: Final = Style("#f6f8fa", "#6e7781")
 TERMINAL: Final = Style("#d0d7de", "#57606a")
 JOIN: Final = Style("#ffffff", "#57606a")
+GROUP: Final = Style("#eef1f4", "#57606a", width=3)
 UNKNOWN: Final = Style("#fff1e5", "#bc4c00", dashed=True, width=2)
 STATUS: Final[dict[Status, Style]] = {
     "running": Style("#b6e3ff", "#0969da", width=3),

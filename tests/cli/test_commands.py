@@ -36,6 +36,27 @@ def test_draw_writes_dot_to_a_file_called_so(loom: Loom, place: Path) -> None:
     assert (place / "triage.dot").read_text(encoding="utf-8").startswith("digraph")
 
 
+@pytest.mark.parametrize(
+    ("file", "begins"),
+    [("t.svg", b"<svg "), ("t.png", b"\x89PNG"), ("t.txt", b"triage\n"), ("t.mmd", b"flowchart"), ("t", b"flowchart")],
+)
+def test_draw_writes_what_the_file_ends_in(loom: Loom, place: Path, file: str, begins: bytes) -> None:
+    assert loom("draw", "triage", "-o", file).exit_code == 0
+    assert (place / file).read_bytes().startswith(begins)
+
+
+def test_draw_refuses_a_file_that_says_no_format(loom: Loom, place: Path) -> None:
+    done = loom("draw", "triage", "-o", "triage.pdf")
+    assert done.exit_code == 2
+    assert "'triage.pdf' says no format" in done.stderr
+    assert not (place / "triage.pdf").exists()
+
+
+@pytest.mark.parametrize(("form", "begins"), [("text", "triage\n"), ("svg", "<svg "), ("dot", "digraph")])
+def test_draw_prints_the_format_asked_for(loom: Loom, form: str, begins: str) -> None:
+    assert loom("draw", "triage", "--format", form).stdout.startswith(begins)
+
+
 def test_draw_into_a_directory_that_is_not_there_says_so(loom: Loom) -> None:
     done = loom("draw", "triage", "-o", "missing/triage.mmd")
     assert done.exit_code == 2

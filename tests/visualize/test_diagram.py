@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -267,6 +267,7 @@ class Did:
     seconds: float | None = None
     attempts: int = 1
     path: tuple[str, ...] = ("a",)
+    amounts: dict[str, float] = field(default_factory=dict)
 
 
 def told(*did: Did) -> Overlay:
@@ -329,7 +330,7 @@ def wide(count: int) -> Workflow[Any, Any]:
 
 
 def test_mermaid_refuses_what_exceeds_its_limits_and_the_drawing_says_so_first(mermaid: RealMermaid) -> None:
-    within, beyond = (wide(count).to_mermaid() for count in (MAX_EDGES + 1, MAX_EDGES + 2))
+    within, beyond = (wide(count).to_mermaid(collapse=False) for count in (MAX_EDGES + 1, MAX_EDGES + 2))
     assert within.startswith("flowchart")
     assert len(mermaid.parse(within)["edges"]) == MAX_EDGES
     assert beyond.startswith("%% 501 edges")
@@ -345,7 +346,7 @@ def test_a_drawing_of_too_many_characters_says_so() -> None:
     wf = Workflow("w")
     for i in range(600):
         wf.node(same, name=f"{i} {'x' * 90}")
-    text = wf.to_mermaid()
+    text = wf.to_mermaid(collapse=False)
     comment, _, rest = text.partition("flowchart")
     assert "more than Mermaid draws by default (500 and 50000)" in comment
     assert len("flowchart" + rest) > 50_000

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Did:
     status: str = "succeeded"
     seconds: float | None = 0.25
     attempts: int = 1
+    amounts: dict[str, float] = field(default_factory=dict)
 
     @property
     def path(self) -> tuple[str, ...]:
