@@ -73,7 +73,8 @@ class Forward(BaseModel):
 
 
 class Report(BaseModel):
-    """What a worker came to: `value` as JSON data, `text` as others read it. `failed`: the text says why."""
+    """What a worker came to: `text` as others read it, `value` as JSON data if it is not that text. `failed`: the text
+    says why."""
 
     worker: str
     task: str
@@ -287,7 +288,7 @@ async def _instruct(errand: Errand) -> Conversation:
 
 
 async def _report(errand: Errand, came: Any) -> Report:
-    value = to_jsonable_python(came)
+    value = None if isinstance(came, str) else to_jsonable_python(came)
     return Report(worker=errand.worker, task=errand.task, value=value, text=shown(came))
 
 
@@ -308,7 +309,7 @@ def _forwarder(output: Any) -> Callable[..., Any]:
         if output is str:
             return report.text
         try:
-            return adapter.validate_json(to_json(report.value), strict=True)
+            return adapter.validate_json(to_json(report.text if report.value is None else report.value), strict=True)
         except ValidationError as error:
             detail = str(error.errors(include_url=False, include_context=False)[0]["msg"])
             raise OutputValidationError(

@@ -198,8 +198,8 @@ class TreeOfThoughts:
             return [kinds.branch(task=tree.task, path=path) for path in tree.open[: 1 if deep else None]]
 
         async def choose(tree: Any) -> Any:
-            ended = [] if tree.best is None else [tree.best]
-            chosen = max([*ended, *tree.open], key=lambda path: (len(path.thoughts), path.score))
+            # the one that ended, or where the levels ran out the best of the last one
+            chosen = _best(tree.open if tree.best is None else [tree.best], 1)[0]
             return kinds.found(task=tree.task, path=chosen)
 
         first = wf.node(typed(plant, task=agent.input, gives=kinds.growing))

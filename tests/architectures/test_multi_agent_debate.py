@@ -164,6 +164,10 @@ async def test_fewer_debaters_than_a_quorum_fail_the_run_with_all_that_was_said(
     assert [absent.debater for absent in error.absent] == ["b", "c"]
     assert [[position.answer for position in positions] for positions in error.rounds] == [["1", "4", "7"], ["2"]]
 
+    agent, _ = panel(["1"], ["2"], [refused], [refused], [refused])
+    with pytest.raises(NodeFailedError, match="2 of 5 debaters are left, and the debate needs 3"):
+        await agent.run("Well?")
+
     agent, _ = panel(["1", "2"], ["4", refused], ["7", refused], quorum=1)
     assert (await agent.run("Well?")).output == "2"
 

@@ -142,6 +142,7 @@ async def test_a_tree_without_a_first_step_is_an_error_that_has_what_was_scored(
     assert [path.thoughts[0].text for path in error.paths] == ["s0", "s1", "s2"]
     with pytest.raises(NodeFailedError, match="no step was proposed"):
         await thinker(Tree(lambda path: [], first_best)).run("Go.")
+    assert (await thinker(Tree(numbered, lambda path: 0.5), min_score=0.5, max_depth=1).run("Go.")).output == "s0"
 
 
 async def test_more_steps_than_were_asked_for_are_sent_back_and_then_fail_the_run() -> None:

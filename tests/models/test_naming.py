@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from loomgraph.errors import DefinitionError, ModelAuthenticationError, ModelNameError
+from loomgraph.errors.redaction import redact, redacted
 from loomgraph.models import EchoModel, request_of, resolve_model
 from loomgraph.models import naming as names
 from loomgraph.models.adapter import Adapter, Settings
-from loomgraph.errors.redaction import redact, redacted
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -57,9 +58,9 @@ def depth_of(plan: dict[str, Any]) -> int:
 
 
 async def execute(
-    plan: dict[str, Any],
+    plan: dict[str, Any], *, limit: int | None = None, broken: str | None = None, more: Sequence[ToolCall] = ()
 ) -> tuple[float, list[ToolResult], dict[str, tuple[float, float]], dict[str, Any]]:
-    calls = calls_of(plan)
+    calls = [*calls_of(plan), *more]
     times: dict[str, tuple[float, float]] = {}
     given: dict[str, Any] = {}
 
@@ -74,13 +75,15 @@ async def execute(
         await spend(1.0)
         times[call.id] = (began, trio.current_time())
         given[call.id] = call.arguments
+        if call.id == broken:
+            return ToolResult(id=call.id, name=call.name, outcome="error", content="it broke")
         value = answer(plan, call.id)
         return ToolResult(id=call.id, name=call.name, outcome="ok", content="", value=value)
 
     tools = {call.name: fake(call.name) for call in calls}
     graph = batch_graph(calls, tools, syntax="plan", around=around)
     began = trio.current_time()
-    results = (await graph.run(calls)).output
+    results = (await graph.run(calls, limit=limit)).output
     return trio.current_time() - began, results, times, given
 
 
@@ -124,3 +127,34 @@ def test_producers_end_before_consumers_start_and_independent_steps_overlap(plan
         for producer in step["deps"]:
             assert f"${producer}" not in shown
             assert f"#E{producer}" not in shown
+        for name, said in (step["args"] if isinstance(step["args"], dict) else {}).items():
+            # a whole argument that is a reference has the value itself, which is a number where nobody reaches into it
+            if isinstance(said, str) and any(said in {f"${id}", f"#{id}", f"${id}$"} for id in step["deps"]):
+                assert not isinstance(given[step["id"]][name], str)
+
+
+@pytest.mark.parametrize("plan", [pytest.param(p, id=f"{i}") for i, p in enumerate(PLANS)] or [NOTHING])
+def test_one_at_a_time_takes_the_time_of_all_and_a_circle_of_others_changes_nothing(plan: dict[str, Any]) -> None:
+    name = named(steps_of(plan)[0]["tool"])
+    circle = [
+        ToolCall(id="E901", name=name, arguments={"text": "#E902"}),
+        ToolCall(id="E902", name=name, arguments={"text": "#E901"}),
+    ]
+    seconds, results, _, _ = virtually(partial(execute, plan, limit=1, more=circle))
+    assert seconds == pytest.approx(len(steps_of(plan)))
+    assert [result.outcome for result in results] == ["ok"] * len(steps_of(plan)) + ["error", "error"]
+    assert "wait for each other's results" in results[-1].content
+
+
+@pytest.mark.parametrize("plan", [pytest.param(p, id=f"{i}") for i, p in enumerate(PLANS)] or [NOTHING])
+def test_a_step_that_fails_skips_what_descends_from_it_and_nothing_else(plan: dict[str, Any]) -> None:
+    steps = steps_of(plan)
+    broken = max(steps, key=lambda step: sum(step["id"] in other["deps"] for other in steps))["id"]
+    without = {broken}
+    for step in steps:
+        if without & set(step["deps"]):
+            without.add(step["id"])
+    _, results, times, _ = virtually(partial(execute, plan, broken=broken))
+    expected = {step["id"]: "ok" for step in steps} | dict.fromkeys(without, "skipped") | {broken: "error"}
+    assert {result.id: result.outcome for result in results} == expected
+    assert set(times) == (set(expected) - without) | {broken}
