@@ -76,8 +76,8 @@ def main() -> None:
         print(f"{name} did not get there: {error}")
         return
     print(f"{name}: {result.output}")
-    called = [record.path[-1] for record in result.activations if "@tools" in record.path]
-    print(f"{result.usage.model_calls} model calls, tools: {', '.join(name for name in called if name == convert.name)}")
+    called = [record.path[-1] for record in result.activations if record.path[-1] == convert.name]
+    print(f"{result.usage.model_calls} model calls, tools: {', '.join(called)}")
 
 
 if __name__ == "__main__":
