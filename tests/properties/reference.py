@@ -377,10 +377,13 @@ class _Scope:
         if not isinstance(bound.value, list):
             raise MapInputError(node.name, bound.value)
         need, winners = early_need(node.map), self.choices.maps.get(key, ())
+        rest = 0
         for index, item in enumerate(bound.value):
             at = self._key(node.index, vector, index)
-            if at in self.choices.cut and need and len(winners) == need:
+            # a map whose winners' writes are in conflict fails, and says nothing of its winners
+            if at in self.choices.cut and need and len(winners) in (need, 0):
                 self.outcome.records[at] = Record("cancelled", item)
+                rest += 1
                 continue
             try:
                 answer = self._run_one(node, at, Bound(item, history), history)
@@ -394,6 +397,7 @@ class _Scope:
             self.outcome.records[at] = Record("succeeded", item, answer.value)
             results[index] = answer.value
             after |= self._wrote(node, vector, at, index, answer, history)
+        assert not rest or len(results) == need, f"items of {key} were cancelled before it was decided"
         if need and len(results) < need and bound.value:
             causes = [Failure("", problem.where, 1, "", "") for problem in failed]
             raise QuorumError(node.name, need, len(results), len(bound.value), causes)
