@@ -110,11 +110,11 @@ def compare(
 
 
 def _row(found: Difference) -> tuple[str, ...]:
-    origins = [record.origin for record in (found.left, found.right) if record is not None]
+    records = (found.left, found.right)
     differs: list[str] = list(found.differs)
-    if found.left is None or found.right is None:
+    if not found.both:
         differs = ["only there"]
-    if "edited" in origins and not found.same:
+    if not found.same and any(record is not None and record.origin == "edited" for record in records):
         differs.append("edited")
     return found.key, ", ".join(differs), _cell(found, found.left), _cell(found, found.right)
 

@@ -6,18 +6,18 @@ logs hold. Of a run that was driven more than once, the last pass is looked at. 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
-from loomgraph.events import NodeHeld, NodeSucceeded
+from loomgraph.engine.facts import Entry
+from loomgraph.events import NodeHeld, NodeSucceeded, node_path
 from loomgraph.runtime.logbook import Stored, read_stored
 from loomgraph.runtime.redrive import passes
-from loomgraph.runtime.result import ActivationRecord, Usage, usage_of
-from loomgraph.runtime.seen import Seen
+from loomgraph.runtime.result import ActivationRecord, Usage, fold, usage_of
+from loomgraph.runtime.seen import Seen, same_json
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, Store
 
@@ -30,35 +30,47 @@ gave, how it failed, what it wrote to the state. The first three are causes, the
 _GIVEN: Final = frozenset({"input", "state"})
 
 
-@dataclass(frozen=True, slots=True)
 class Difference:
-    """One activation in both runs; `left` or `right` is None where that run has none of this key.
+    """One activation in both runs. `differs` is what is not the same, and empty where all is."""
 
-    `differs` is what is not the same, and empty where all is. Their inputs and outputs are plain JSON data.
-    """
+    def __init__(self, key: str, one: _Side, other: _Side, differs: tuple[What, ...]) -> None:
+        self.key = key
+        self.differs = differs
+        self._sides = (one, other)
 
-    key: str
-    left: ActivationRecord | None
-    right: ActivationRecord | None
-    differs: tuple[What, ...] = ()
+    @cached_property
+    def left(self) -> ActivationRecord | None:
+        """It in the left run, its input and output as plain JSON data; None if that has none of this key."""
+        return self._sides[0].record(self.key)
+
+    @cached_property
+    def right(self) -> ActivationRecord | None:
+        """The same of the right run."""
+        return self._sides[1].record(self.key)
+
+    @property
+    def both(self) -> bool:
+        """Whether both runs have it."""
+        return all(self.key in side.records for side in self._sides)
 
     @property
     def same(self) -> bool:
         """Whether both runs have it, and everything that is compared is the same."""
-        return not self.differs and self.left is not None and self.right is not None
+        return not self.differs and self.both
 
     @property
     def node(self) -> str:
         """The node's path with '/'."""
-        found = self.left or self.right
-        assert found is not None
-        return "/".join(found.path)
+        return "/".join(node_path(self.key))
 
     @property
     def source(self) -> bool:
         """Whether it differs though it was given the same in both: other code, an edit, or chance. Others follow."""
-        both = self.left is not None and self.right is not None
-        return both and not self.same and not _GIVEN & {*self.differs}
+        return self.both and not self.same and not _GIVEN & {*self.differs}
+
+    def __repr__(self) -> str:
+        said = ", ".join(self.differs) or ("the same" if self.both else "in one run only")
+        return f"<Difference {self.key!r}: {said}>"
 
 
 @dataclass(frozen=True)
@@ -88,8 +100,8 @@ class Comparison:
         return (
             not self.differences
             and self.left.status == self.right.status
-            and _same(*self.input)
-            and _same(*self.output)
+            and same_json(*self.input)
+            and same_json(*self.output)
         )
 
     def node(self, name: str) -> tuple[Difference, ...]:
@@ -121,8 +133,8 @@ class _Side:
     def __init__(self, stored: Stored) -> None:
         log = stored.log()
         self.header = log.header
-        self.records = {record.key: record for record in log.activations}
-        self.usage = usage_of(list(log.entries))
+        self.records = {record.key: record for record in fold([_unread(entry) for entry in log.entries])}
+        self.usage = usage_of([_unread(entry) for entry in log.entries])
         begin = passes(stored.events)[-1]
         self.seen = Seen(self.header.run_id, Codec(), stored.values, stored.events[begin:])
         self.input = log.entries[begin][3][2]
@@ -131,8 +143,13 @@ class _Side:
         for _, kind, subject, values in log.entries[begin:]:
             if kind is NodeSucceeded or kind is NodeHeld:
                 self.writes[subject.key] = values[3]
-        for key, record in self.records.items():
-            record.input, record.output = self.seen.input(key), self.seen.output(key)
+
+    def record(self, key: str) -> ActivationRecord | None:
+        """An activation with what it was given and gave."""
+        found = self.records.get(key)
+        if found is not None:
+            found.input, found.output = self.seen.input(key), self.seen.output(key)
+        return found
 
     def within(self, key: str) -> bool:
         """Whether an activation is missing here only because the node that ran its graph was taken over as a whole."""
@@ -142,6 +159,14 @@ class _Side:
         return any(record is not None and record.origin == "reused" for record in outer)
 
 
+def _unread(entry: Entry) -> Entry:
+    """An entry without its output, which is read when somebody asks for the activation."""
+    time, kind, subject, values = entry
+    if kind is NodeSucceeded or kind is NodeHeld:
+        return time, kind, subject, (values[0], None, *values[2:])
+    return entry
+
+
 _RUN: Final = re.compile("/@")
 _ATTEMPT: Final = re.compile(r"!\d+$")
 
@@ -149,25 +174,20 @@ _ATTEMPT: Final = re.compile(r"!\d+$")
 def _difference(one: _Side, other: _Side, key: str) -> Difference:
     left, right = one.records.get(key), other.records.get(key)
     if left is None or right is None:
-        return Difference(key, left, right)
+        return Difference(key, one, other, ())
     code = (one.seen.code(key), other.seen.code(key))
-    pairs: Mapping[What, tuple[Any, Any]] = {
-        "code": code if None not in code else (None, None),  # of what was skipped nobody asked
-        "input": (left.input, right.input),
-        "state": (one.seen.state(key), other.seen.state(key)),
-        "status": (left.status, right.status),
-        "output": (left.output, right.output),
-        "failure": (_told(left), _told(right)),
-        "writes": (one.writes.get(key, ()), other.writes.get(key, ())),
+    same: Mapping[What, bool] = {
+        "code": None in code or code[0] == code[1],  # of what was skipped nobody asked
+        "input": one.seen.same_input(other.seen, key),
+        "state": one.seen.state(key) == other.seen.state(key),
+        "status": left.status == right.status,
+        "output": one.seen.same_output(other.seen, key),
+        "failure": _told(left) == _told(right),
+        "writes": same_json(one.writes.get(key, ()), other.writes.get(key, ())),
     }
-    return Difference(key, left, right, tuple(what for what, values in pairs.items() if not _same(*values)))
+    return Difference(key, one, other, tuple(what for what, is_same in same.items() if not is_same))
 
 
-def _told(record: ActivationRecord) -> Any:
+def _told(record: ActivationRecord) -> tuple[str, str] | None:
     """A failure without the attempt, which is a matter of luck."""
-    return None if record.failure is None else [record.failure.error, record.failure.message]
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Whether two values are the same JSON: 1 is not True, and the order of fields is none."""
-    return left is right or json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+    return None if record.failure is None else (record.failure.error, record.failure.message)

@@ -7,6 +7,8 @@ it: then only what its events say is known.
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -19,9 +21,14 @@ from loomgraph.runtime.traces import FirstVersionError, Item, Known, Trace
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import StoredEvent
 
-__all__ = ["Seen"]
+__all__ = ["Seen", "same_json"]
 
 _SETTLE = frozenset({NodeSucceeded, NodeHeld, NodeFailed})
+
+
+def same_json(left: Any, right: Any) -> bool:
+    """Whether two values are the same JSON text: 1 is not True, and 1.0 is not 1."""
+    return left is right or json.dumps(left) == json.dumps(right)
 
 
 class Seen:
@@ -45,6 +52,28 @@ class Seen:
     def output(self, key: str) -> Any:
         """What an activation gave; None if it gave nothing."""
         return self._plain(self._of(self._outputs, key), key)
+
+    def same_input(self, other: Seen, key: str) -> bool:
+        """Whether another pass gave this activation the same. Reads nothing that the references tell already."""
+        return self._same(other, self._of(self._inputs, key), other._of(other._inputs, key), key)
+
+    def same_output(self, other: Seen, key: str) -> bool:
+        """Whether it gave the same there."""
+        return self._same(other, self._of(self._outputs, key), other._of(other._outputs, key), key)
+
+    def _same(self, other: Seen, mine: Any, theirs: Any, key: str) -> bool:
+        mine, theirs = read(mine), read(theirs)
+        if isinstance(mine, Known) and type(mine) is type(theirs):
+            if mine.ref == theirs.ref or mine.types == theirs.types:
+                return same_json(mine.ref, theirs.ref)  # one type writes one value in one way
+        elif isinstance(mine, dict) and isinstance(theirs, dict):
+            fields, others = cast("dict[str, Any]", mine), cast("dict[str, Any]", theirs)
+            return [*fields] == [*others] and all(self._same(other, fields[f], others[f], key) for f in fields)
+        elif isinstance(mine, list) and isinstance(theirs, list):
+            items: list[Any] = mine  # pyright: ignore[reportUnknownVariableType]
+            more: list[Any] = theirs  # pyright: ignore[reportUnknownVariableType]
+            return len(items) == len(more) and all(map(functools.partial(self._same, other, key=key), items, more))
+        return same_json(self._plain(mine, key), other._plain(theirs, key))
 
     def code(self, key: str) -> str | None:
         """What tells its node's code from other code; None if the log does not say."""
