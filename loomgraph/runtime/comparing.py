@@ -7,7 +7,7 @@ logs hold. Of a run that was driven more than once, the last pass is looked at. 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
@@ -33,10 +33,11 @@ _GIVEN: Final = frozenset({"input", "state"})
 class Difference:
     """One activation in both runs. `differs` is what is not the same, and empty where all is."""
 
-    def __init__(self, key: str, one: _Side, other: _Side, differs: tuple[What, ...]) -> None:
+    def __init__(self, key: str, one: _Side, other: _Side, differs: tuple[What, ...], inside: set[str]) -> None:
         self.key = key
         self.differs = differs
         self._sides = (one, other)
+        self._inside = key in inside
 
     @cached_property
     def left(self) -> ActivationRecord | None:
@@ -65,8 +66,11 @@ class Difference:
 
     @property
     def source(self) -> bool:
-        """Whether it differs though it was given the same in both: other code, an edit, or chance. Others follow."""
-        return self.both and not self.same and not _GIVEN & {*self.differs}
+        """Whether the difference began here: given the same it did something else, and nothing that ran in it did.
+
+        So its code changed, it was edited, or it does not do the same every time. Other differences follow from these.
+        """
+        return self.both and not self.same and not _GIVEN & {*self.differs} and not self._inside
 
     def __repr__(self) -> str:
         said = ", ".join(self.differs) or ("the same" if self.both else "in one run only")
@@ -77,8 +81,8 @@ class Difference:
 class Comparison:
     """What differs between two runs. `activations` has every activation of either, in the order of the left run's log.
 
-    Where one took over the answer of a node that runs graphs with ctx.run, it has nothing of these graphs; what the
-    other has of them is left out.
+    Where one has the answer of a node that runs graphs with ctx.run from elsewhere (reused or edited), it has nothing
+    of these graphs; what the other has of them is left out.
     `input` and `output` are the runs' own, as (left, right), plain JSON data; an output is None before there is one.
     """
 
@@ -117,10 +121,12 @@ async def compare(store: Store, left: str, right: str) -> Comparison:
     """Compare two runs of a store, whatever has become of them. Raises UnknownRunError, and what `read_log` raises."""
     one, other = [_Side(await read_stored(store, run_id)) for run_id in (left, right)]
     keys = [key for key in dict.fromkeys((*one.records, *other.records)) if not (one.within(key) or other.within(key))]
+    differs = {key: _differs(one, other, key) for key in keys}
+    inside = {around for key, found in differs.items() if found for around in _around(key)}
     return Comparison(
         one.header,
         other.header,
-        tuple(_difference(one, other, key) for key in keys),
+        tuple(Difference(key, one, other, found, inside) for key, found in differs.items()),
         (one.input, other.input),
         (one.output, other.output),
         (one.usage, other.usage),
@@ -152,11 +158,11 @@ class _Side:
         return found
 
     def within(self, key: str) -> bool:
-        """Whether an activation is missing here only because the node that ran its graph was taken over as a whole."""
+        """Whether an activation is missing here only because the node that ran its graph was not run here."""
         if key in self.records:
             return False
         outer = (self.records.get(_ATTEMPT.sub("", key[: found.start()])) for found in _RUN.finditer(key))
-        return any(record is not None and record.origin == "reused" for record in outer)
+        return any(record is not None and record.origin != "run" for record in outer)
 
 
 def _unread(entry: Entry) -> Entry:
@@ -168,13 +174,20 @@ def _unread(entry: Entry) -> Entry:
 
 
 _RUN: Final = re.compile("/@")
+_BORDER: Final = re.compile(r"[/\[]")
 _ATTEMPT: Final = re.compile(r"!\d+$")
 
 
-def _difference(one: _Side, other: _Side, key: str) -> Difference:
+def _around(key: str) -> Iterator[str]:
+    """The keys of the activations that one runs in: maps, sub-graphs, and nodes that run graphs with ctx.run."""
+    for found in _BORDER.finditer(key):
+        yield _ATTEMPT.sub("", key[: found.start()])
+
+
+def _differs(one: _Side, other: _Side, key: str) -> tuple[What, ...]:
     left, right = one.records.get(key), other.records.get(key)
     if left is None or right is None:
-        return Difference(key, one, other, ())
+        return ()
     code = (one.seen.code(key), other.seen.code(key))
     same: Mapping[What, bool] = {
         "code": None in code or code[0] == code[1],  # of what was skipped nobody asked
@@ -185,7 +198,7 @@ def _difference(one: _Side, other: _Side, key: str) -> Difference:
         "failure": _told(left) == _told(right),
         "writes": same_json(one.writes.get(key, ()), other.writes.get(key, ())),
     }
-    return Difference(key, one, other, tuple(what for what, is_same in same.items() if not is_same))
+    return tuple(what for what, is_same in same.items() if not is_same)
 
 
 def _told(record: ActivationRecord) -> tuple[str, str] | None:

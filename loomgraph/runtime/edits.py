@@ -110,7 +110,7 @@ def output_ref(run_id: str, log: LogFormat, key: str, value: Any) -> Any:
     if key == BEGIN:
         raise EditRefusedError(run_id, START.name, "it has no output. Give it an input: inputs={START: ...}.")
     node = _node(run_id, log.compiled, key)
-    tp = Any if node is None else _known(output_type(node, _index(key)))
+    tp = _own(value) if node is None else _known(output_type(node, _index(key)))
     return _checked(run_id, log, key, "gives", tp, value)
 
 
@@ -121,12 +121,22 @@ def input_ref(run_id: str, log: LogFormat, key: str, value: Any) -> Any:
     """
     node = _node(run_id, log.compiled, key)
     if node is None:
-        return _checked(run_id, log, key, "takes", Any, value)
+        return _checked(run_id, log, key, "takes", _own(value), value)
     params = {param.name: param.type for param in node.signature.params}
     bound = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else dict[str, Any]()
     if len(params) > 1 and bound and set(bound) <= set(params):
         return {NAMED: [[n, _checked(run_id, log, key, f"takes as '{n}'", params[n], v)] for n, v in bound.items()]}
     return _checked(run_id, log, key, "takes", _known(input_type(node, _index(key))), value)
+
+
+def _own(value: Any) -> Any:
+    """The type to write a value by where only node code knows which one was declared."""
+    items: Sequence[Any] = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
+    kinds: set[Any] = {type(item) for item in items}
+    one: Any = kinds.pop() if len(kinds) == 1 else Any
+    tp = Any if one in _PLAIN or one is type(None) else one
+    listed: Any = list
+    return listed[tp] if isinstance(value, list) else tp
 
 
 def _checked(run_id: str, log: LogFormat, key: str, does: str, tp: Any, value: Any) -> Any:

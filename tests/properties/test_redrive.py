@@ -94,7 +94,7 @@ def functions(spec: Spec, graph: Graph[Any, Any]) -> dict[str, Part]:
 
 
 @given(specs(early=True), VALUES)
-@examples(12)
+@examples(8)
 def test_without_a_change_every_answer_is_taken_over_and_nothing_runs(spec: Spec, value: int) -> None:
     graph, told = compiled(spec), Told()
 
@@ -115,7 +115,7 @@ def test_without_a_change_every_answer_is_taken_over_and_nothing_runs(spec: Spec
 
 
 @given(specs(), VALUES, PICKS)
-@examples(12)
+@examples(8)
 def test_from_a_part_of_a_log_its_answers_are_taken_over_and_the_rest_runs(spec: Spec, value: int, pick: int) -> None:
     graph, told = compiled(spec), Told()
 
@@ -136,7 +136,7 @@ def test_from_a_part_of_a_log_its_answers_are_taken_over_and_the_rest_runs(spec:
 
 
 @given(specs(), VALUES, PICKS, st.integers(0, 5))
-@examples(12)
+@examples(8)
 def test_an_edited_output_gives_what_a_fresh_run_gives_whose_node_says_so(
     spec: Spec, value: int, pick: int, new: int
 ) -> None:
@@ -175,7 +175,7 @@ def test_an_edited_output_gives_what_a_fresh_run_gives_whose_node_says_so(
 
 
 @given(specs(), VALUES, PICKS, VALUES)
-@examples(12)
+@examples(8)
 def test_an_edited_input_gives_what_a_fresh_run_gives_whose_node_is_given_that(
     spec: Spec, value: int, pick: int, new: int
 ) -> None:
@@ -199,7 +199,7 @@ def test_an_edited_input_gives_what_a_fresh_run_gives_whose_node_is_given_that(
 
 
 @given(specs(), VALUES, PICKS)
-@examples(12)
+@examples(8)
 def test_another_graph_gives_what_it_gives_afresh_and_reuses_what_did_not_change(
     spec: Spec, value: int, pick: int
 ) -> None:
