@@ -189,14 +189,14 @@ def test_timing_does_not_change_the_order_of_entries(data: Any) -> None:
     anyio.run(main)
 
 
-async def test_what_cannot_be_meant_is_refused() -> None:
+def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(DefinitionError, match="somebody has to decide"):
         _ = team([], [], coordinator="round-robin", decider=False)[0].graph
     with pytest.raises(DefinitionError, match="needs at least one contributor"):
         _ = team([], [], [])[0].graph
 
 
-async def test_the_drawing_shows_the_coordinator_the_contributors_and_the_decider() -> None:
+def test_the_drawing_shows_the_coordinator_the_contributors_and_the_decider() -> None:
     drawn = team([], [], max_rounds=7)[0].to_mermaid()
     for label in ("pick", "coordinator", "assign", "contribute", "a", "b", "c", "post", "decide", "decider", "answer"):
         assert f'"{label}' in drawn

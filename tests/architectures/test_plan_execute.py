@@ -219,7 +219,7 @@ async def test_a_step_is_done_by_an_architecture_an_agent_or_a_graph() -> None:
         assert said in heard(synthesizer)[0]
 
 
-async def test_what_cannot_be_meant_is_refused() -> None:
+def test_what_cannot_be_meant_is_refused() -> None:
     @tool(reads=())
     async def idle() -> None:
         """Do nothing."""
@@ -239,7 +239,7 @@ async def test_what_cannot_be_meant_is_refused() -> None:
         _ = doer(step=Agent("other", "echo"))[0].replace(tools=[idle]).graph
 
 
-async def test_the_drawing_shows_the_planner_the_nodes_of_a_step_and_the_synthesizer() -> None:
+def test_the_drawing_shows_the_planner_the_nodes_of_a_step_and_the_synthesizer() -> None:
     drawn = doer()[0].to_mermaid()
     assert '"execute<br/>⁂ each step of the plan' in drawn
     assert drawn.count('"model"') == 3, "the planner's, the steps' and the synthesizer's"

@@ -212,7 +212,7 @@ async def test_permissions_hold_for_planned_calls() -> None:
     assert "denied: not permitted" in heard(model)[1]
 
 
-async def test_what_cannot_be_meant_is_refused() -> None:
+def test_what_cannot_be_meant_is_refused() -> None:
     @tool(reads=(), ends_turn=True)
     async def submit(text: str) -> str:
         """Hand it in."""
@@ -228,7 +228,7 @@ async def test_what_cannot_be_meant_is_refused() -> None:
             _ = planner(**settings)[0].graph
 
 
-async def test_the_drawing_shows_the_planner_the_calls_and_the_solver() -> None:
+def test_the_drawing_shows_the_planner_the_calls_and_the_solver() -> None:
     drawn = planner(max_replans=1)[0].to_mermaid()
     for label in ("plan", "planner", "check", "tools", "solve", "model", "prompt", "answer"):
         assert f'"{label}' in drawn

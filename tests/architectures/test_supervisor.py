@@ -234,7 +234,7 @@ async def test_workers_of_a_round_run_at_the_same_time_under_the_runs_limit() ->
         assert meeting.most == size
 
 
-async def test_the_drawing_shows_the_coordinator_the_workers_and_the_ways_out() -> None:
+def test_the_drawing_shows_the_coordinator_the_workers_and_the_ways_out() -> None:
     drawn = boss([worker("a"), worker("b")], allow_spawn=True)[0].to_mermaid()
     for label in ("coordinate", "coordinator", "decide", "assign", "delegate", "a", "b", "spawned", "collect", "model"):
         assert f'"{label}' in drawn

@@ -179,7 +179,7 @@ async def test_an_agent_of_a_swarm_works_as_any_architecture_and_the_answer_is_o
     assert "chief to judge: see {it}" in heard(own)[0]
 
 
-async def test_what_cannot_be_meant_is_refused() -> None:
+def test_what_cannot_be_meant_is_refused() -> None:
     wf = Workflow("graph", input=str, output=str)
 
     @wf.node
@@ -207,7 +207,7 @@ async def test_what_cannot_be_meant_is_refused() -> None:
             _ = Agent("team", "echo", architecture=Swarm(strange)).graph
 
 
-async def test_the_drawing_shows_one_hub_and_every_agent() -> None:
+def test_the_drawing_shows_one_hub_and_every_agent() -> None:
     drawn = swarm({"a": [], "b": [], "c": []}, max_handoffs=4)[0].to_mermaid()
     for label in ("hub", "a", "b", "c", "turn", "heard", "model", "answer"):
         assert f'"{label}' in drawn

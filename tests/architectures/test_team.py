@@ -41,7 +41,7 @@ DONE = {"kind": "answer", "answer": "Done."}
     ],
     ids=["supervisor", "router", "swarm", "blackboard", "debate", "copies", "actor-critic"],
 )
-async def test_a_team_is_an_agent_with_that_architecture(team: Agent[Any, Any], way: Any) -> None:
+def test_a_team_is_an_agent_with_that_architecture(team: Agent[Any, Any], way: Any) -> None:
     assert team.architecture == way
     assert team.graph.fingerprint == Agent(team.name, "echo", architecture=way).graph.fingerprint
 
@@ -55,7 +55,7 @@ async def test_a_team_runs_and_is_a_worker_of_another() -> None:
     assert "delegate#0[0]/inner/one#0/turn/model#0" in {record.key for record in result.activations}
 
 
-async def test_an_architecture_of_other_agents_cannot_be_named_by_a_text_alone() -> None:
+def test_an_architecture_of_other_agents_cannot_be_named_by_a_text_alone() -> None:
     for name, way in (("router", "Router"), ("supervisor", "Supervisor"), ("swarm", "Swarm"), ("blackboard", "Blackb")):
         with pytest.raises(DefinitionError, match=rf"needs to know of other agents: write architecture={way}.*Team"):
             _ = Agent("a", "echo", architecture=name).graph
@@ -101,7 +101,7 @@ async def test_workers_have_the_callers_user_and_its_questions_are_the_runs() ->
         assert "paid for ada" in str([record.output for record in done.activations])
 
 
-async def test_what_no_setting_is_called_and_a_team_without_a_model_are_refused() -> None:
+def test_what_no_setting_is_called_and_a_team_without_a_model_are_refused() -> None:
     with pytest.raises(DefinitionError, match="has a setting 'max_round'"):
         Team.supervisor(HELP, model="echo", max_round=3)
     with pytest.raises(DefinitionError, match="has no agent whose model it could use"):
