@@ -6,16 +6,15 @@ Here a few of the writes; `make crash` kills at every one. What is checked of ea
 from __future__ import annotations
 
 import os
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from loomgraph.models import ModelRequest
-from loomgraph.testing.crash import AtWrite, CrashDriver, Subject, Trial, note
-from tests.architectures.stage import PLAYS, Speaker, said, told
+from loomgraph.testing.crash import AtWrite, CrashDriver, Trial
+from tests.architectures.stage import PLAYS
+from tests.architectures.subjects import subject
 
 EVERY = "LOOMGRAPH_CRASH_STRIDE" in os.environ
 
@@ -32,23 +31,6 @@ DYING = {
 NAMES = [name for name in PLAYS if EVERY or name not in {play for play, _ in DYING.values()}]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
-
-
-def subject(name: str, dies: str = "", marker: str = "") -> Subject:
-    """A run of the play of that name, whose model notes what it is paid for.
-
-    Its process dies once, when a model is about to be asked by a request that shows the text `dies`; the file `marker`
-    says that it has.
-    """
-    play = PLAYS[name]
-
-    async def paid(request: ModelRequest) -> None:
-        if dies and dies in f"{told(request)} {request.messages}" and not Path(marker).exists():
-            Path(marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        note("model", f"{told(request)} {said(request)} {len(request.messages)}")
-
-    return Subject(graph=play.agent(Speaker(play.answer, paid)).graph, value=play.task)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +58,9 @@ def test_a_run_killed_wherever_it_writes_goes_on_and_pays_for_nothing_twice(
             trial.survive([AtWrite(number, late=True)])
             trial.compare(whole)
             check_paid(trial, whole, PLAYS[name].width)
-    # one run in five lives, each of which gets about a fifth further
+    # one run in four lives, each of which gets about a quarter further
     trial = driver.trial(tmp_path, name)
-    trial.survive([AtWrite(max(1, alone.writes // 5), late=life % 2 == 0) for life in range(4)])
+    trial.survive([AtWrite(max(1, alone.writes // 4), late=life % 2 == 0) for life in range(3)])
     trial.compare(whole)
     check_paid(trial, whole, PLAYS[name].width)
 
