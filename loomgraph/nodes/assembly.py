@@ -90,7 +90,7 @@ def compacted(model: Model | str, *, tokens: int, keep: int = 6, prompt: str = S
         async def summary() -> str:
             return (await call_model(summarizer, asked, ctx)).text
 
-        told = await ctx.step("compact", summary, result=str)
+        told = await ctx.step("loomgraph:compact", summary, result=str)
         note = user(f"[{at - first} {_LEFT_OUT}. What they came to:]\n{told}")
         return conversation.model_copy(update={"messages": [*said[:first], note, *said[at:]]})
 

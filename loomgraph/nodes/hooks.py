@@ -60,10 +60,11 @@ class Hooks:
     - `loop_back`: the conversation that is about to go back to the model, with results or with what is wrong with an
       answer.
 
-    Hooks may use the context as a node does: `ctx.step`, `ctx.ask`, `ctx.deps`. An exception other than Skip stops the
-    run there, as its cause. With a hook after a model call or a tool call, that call is a durable step of its own, so
-    that a hook that asks somebody does not pay for it twice; what a tool does with a Context of its own is durable by
-    that Context.
+    A hook gives a changed copy (`model_copy`) and leaves what it is given as it is. Agents that the agent calls have
+    hooks of their own. Hooks may use the context as a node does: `ctx.step`, `ctx.ask`, `ctx.deps`. An exception other
+    than Skip stops the run there, as its cause. With a hook after a model call or a tool call, that call is a durable
+    step of its own, so that a hook that asks somebody does not pay for it twice; what a tool does with a Context of its
+    own is durable by that Context.
     """
 
     before_iteration: Hook[Conversation] | None = None
@@ -137,7 +138,7 @@ def around_tools(hooks: Hooks, inner: Around) -> Around:
         async def carried_out(call: ToolCall) -> ToolResult:
             if hooks.after_tool is None or tool.context is not None:
                 return await proceed(call)
-            result: ToolResult = await ctx.step("call", proceed, call, result=ToolResult)
+            result: ToolResult = await ctx.step("loomgraph:call", proceed, call, result=ToolResult)
             return result
 
         try:

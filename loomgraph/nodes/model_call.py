@@ -107,7 +107,7 @@ class PlainModelCall(ModelCall):
 
 
 async def call_model(
-    model: Model, request: ModelRequest, ctx: Context, *, hooks: Hooks = NONE, key: str = "model"
+    model: Model, request: ModelRequest, ctx: Context, *, hooks: Hooks = NONE, key: str = "loomgraph:model"
 ) -> ModelResponse:
     """Ask a model inside a node: counted, within its budget, and heard by whoever listens to the run.
 

@@ -165,7 +165,7 @@ def guarded(permissions: Permissions, inner: Around | None = None) -> Around:
 async def _asked(tool: Tool, arguments: Mapping[str, Any], ctx: Context, reason: str) -> Mapping[str, Any] | str:
     """The arguments that were approved, or why the call is denied."""
     # a step, so that an answer to this very question counts for it, whatever is remembered meanwhile
-    known = await ctx.step("remembered", _remembered, tool, arguments, ctx, result=_Memory | None)
+    known = await ctx.step("loomgraph:remembered", _remembered, tool, arguments, ctx, result=_Memory | None)
     if known is not None:
         return arguments if known.approve else known.reason or "it was not approved before"
     question = ApprovalRequest(
