@@ -13,7 +13,18 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from loomgraph.architectures.roles import Travelling, both, noted, role, sections, shown, task_of, told_part, typed
+from loomgraph.architectures.roles import (
+    Travelling,
+    both,
+    noted,
+    role,
+    sections,
+    shown,
+    task_of,
+    told_of,
+    told_part,
+    typed,
+)
 from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, DefinitionError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
@@ -178,8 +189,8 @@ class Blackboard:
         members = workers_of(self.contributors, agent, "contributor")
         refuse_tools(agent, self.name, members)
         final = cast(Any, Final)[agent.output]
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=agent.input, gives=Board), name="begin")
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Board), name="begin")
         answer = wf.node(typed(_answerer(), final=final, gives=agent.output), name="answer")
         pick = self._pick(wf, agent, members, final)
         assign = wf.node(_assign, name="assign")

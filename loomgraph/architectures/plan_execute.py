@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from loomgraph.architectures.roles import Part, both, noted, role, sections, shown, task_of, told_part, typed
+from loomgraph.architectures.roles import Part, both, noted, role, sections, shown, task_of, told_of, told_part, typed
 from loomgraph.architectures.workers import Member, refuse_tools
 from loomgraph.errors import (
     CyclicPlanError,
@@ -151,8 +151,8 @@ class PlanAndExecute:
             prompt=_to_synthesize,
             model=self.synthesizer_model,
         )
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=agent.input, gives=Steps), name="begin")
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Steps), name="begin")
         check = _checker(self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Steps, gives=Planned | Steps, answer=StepPlan))
         execute = wf.node(_Execute(worker, self.max_replans), name="execute")

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from loomgraph.architectures.roles import both, noted, role, sections, task_of, typed
+from loomgraph.architectures.roles import both, noted, role, sections, task_of, told_of, typed
 from loomgraph.errors import (
     CyclicPlanError,
     DefinitionError,
@@ -137,8 +137,8 @@ class ReWOO:
             prompt=_to_solve,
             model=self.solver_model,
         )
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=agent.input, gives=Work), name="begin")
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Work), name="begin")
         check = _checker(tools, self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Work, gives=Planned | Work, answer=Plan))
         calls = wf.node(_Calls(tools, agent.guard, self.max_replans), name="tools")

@@ -19,7 +19,16 @@ from loomgraph.errors import DefinitionError
 from loomgraph.graph.context import Context
 from loomgraph.graph.refs import END, OTHERWISE, START, Embeddable
 from loomgraph.graph.signature import describe_type
-from loomgraph.models.messages import Image, ProviderPart, Text, UserMessage
+from loomgraph.models.messages import (
+    AssistantMessage,
+    Image,
+    ProviderPart,
+    SystemMessage,
+    Text,
+    ToolMessage,
+    UserMessage,
+    UserPart,
+)
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.nodes.answer import prompt_node, repairable
@@ -41,6 +50,7 @@ __all__ = [
     "sections",
     "shown",
     "task_of",
+    "told_of",
     "told_part",
     "typed",
 ]
@@ -205,9 +215,39 @@ def typed(fn: Callable[..., Any], *, gives: Any, **takes: Any) -> Callable[..., 
     return fn
 
 
+def told_of(agent: Agent[Any, Any]) -> Any:
+    """The type of what an agent may be given: its input, or a Conversation to go on with."""
+    return agent.input | Conversation
+
+
 def task_of(agent: Agent[Any, Any], value: Any) -> UserMessage:
-    """What the agent is told when it is given this input: the same for every role that hears of its task."""
+    """What the agent is told when it is given this input: the same for every role that hears of its task.
+
+    Of a Conversation the last message is the task, and what was said before it is shown.
+    """
+    if isinstance(value, Conversation):
+        return _gone_on(value)
     return next(message for message in agent.opening(value).messages if isinstance(message, UserMessage))
+
+
+def _gone_on(conversation: Conversation) -> UserMessage:
+    *before, last = conversation.messages
+    if not before and isinstance(last, UserMessage):
+        return last
+    message = last if isinstance(last, UserMessage) else None
+    said: list[UserPart] = []
+    for earlier in before if message is not None else conversation.messages:
+        match earlier:
+            case UserMessage(parts=parts):
+                said += [Text(text="user: "), *parts]
+            case AssistantMessage():
+                said.append(Text(text=f"assistant: {earlier.text}"))
+            case SystemMessage(text=text):
+                said.append(Text(text=f"system: {text}"))
+            case ToolMessage(results=results):
+                said += [Text(text=f"tool {result.name}: {result.text}") for result in results]
+        said.append(Text(text="\n"))
+    return sections(conversation_so_far=UserMessage(parts=tuple(said[:-1])), message=message)
 
 
 def shown(value: Any) -> str:

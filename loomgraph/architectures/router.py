@@ -12,12 +12,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from loomgraph.architectures.roles import Part, Travelling, both, noted, role, task_of, typed
+from loomgraph.architectures.roles import Part, Travelling, arms, both, noted, role, task_of, told_of, typed
 from loomgraph.architectures.workers import Called, Member, Worker, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import DefinitionError, UnresolvableRouteError, names
 from loomgraph.graph.refs import END, START
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent
+from loomgraph.nodes.conversation import Conversation
+from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = ["CLASSIFY", "Choice", "Routed", "Router"]
@@ -73,23 +75,24 @@ class Router:
         routes = workers_of(self.routes, agent, "route")
         others, fallback = self._fallback(agent, routes)
         refuse_tools(agent, self.name, routes | others)
-        routed = cast(Any, Routed)[agent.input]
+        takes = told_of(agent)
+        routed = cast(Any, Routed)[takes]
         choice = _choice_of(list(routes))
         classifier = role(
             agent,
             "classifier",
             both(agent.instructions, f"{self.instructions}\n\nThe routes:\n{listed(routes)}"),
-            input=agent.input,
+            input=takes,
             output=choice,
             prompt=lambda value: task_of(agent, value),
             model=self.model,
         )
         choose = _chooser(tuple(routes), fallback, self.min_confidence, routed)
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        classify = wf.node(noted("classify", classifier, choose, takes=agent.input, gives=routed, answer=choice))
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=takes, output=agent.output, doc=agent.description)
+        classify = wf.node(noted("classify", classifier, choose, takes=takes, gives=routed, answer=choice))
         wf.edge(START, classify)
         for name, member in (routes | others).items():
-            hand = wf.node(typed(_hander(), routed=routed, gives=agent.input), name=f"to {name}")
+            hand = wf.node(_hander(agent, member, routed), name=f"to {name}")
             worker = wf.node(member.does, name=name)
             wf.edge(classify, hand, when=Called("route", name), label=name)
             wf.chain(hand, worker, END)
@@ -127,8 +130,17 @@ def _chooser(routes: tuple[str, ...], fallback: str | None, least: float, routed
     return choose
 
 
-def _hander() -> Callable[..., Any]:
-    async def hand(routed: Any) -> Any:
-        return routed.value
+def _hander(agent: Agent[Any, Any], member: Member, routed: Any) -> Callable[..., Any]:
+    """What hands the task over; to a graph that takes no conversation, as the text of it."""
+    does: Any = member.does
+    graph: Graph[Any, Any] = does.graph if isinstance(member.does, Agent) else does
+    goes_on = Conversation in arms(graph.input_type)
 
-    return hand
+    async def hand(routed: Any) -> Any:
+        if goes_on or not isinstance(routed.value, Conversation):
+            return routed.value
+        if agent.input is str:
+            return task_of(agent, routed.value).text
+        raise DefinitionError(f"the route '{member.name}' takes no conversation to go on with. Leave session_id= out.")
+
+    return typed(hand, routed=routed, gives=told_of(agent) if goes_on else agent.input)

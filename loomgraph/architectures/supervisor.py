@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
-from loomgraph.architectures.roles import both, noted, role, sections, shown, task_of, typed
+from loomgraph.architectures.roles import both, noted, role, sections, shown, task_of, told_of, typed
 from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, Failure, OutputValidationError, SpawnError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
@@ -142,8 +142,8 @@ class Supervisor:
         if not self.allow_spawn:
             refuse_tools(agent, self.name, members)
         answer = cast(Any, Answer)[agent.output]
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=agent.input, gives=Ledger), name="begin")
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Ledger), name="begin")
         coordinate = wf.node(self._coordinate(agent, members, answer))
         assign = wf.node(_assign, name="assign")
         delegate = wf.node(self._delegate(agent, members), name="delegate")

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from loomgraph.architectures.roles import Travelling, both, noted, sections, shown, task_of, typed
+from loomgraph.architectures.roles import Travelling, both, noted, sections, shown, task_of, told_of, typed
 from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, DefinitionError, PingPongError, UnknownWorkerError, names
 from loomgraph.graph.refs import END, START
@@ -94,8 +94,8 @@ class Swarm:
         entry = self._entry(agent, members)
         to = self._handoffs(agent, members)
         answer = cast(Any, Answer)[agent.output]
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent, entry), value=agent.input, gives=Baton), name="begin")
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent, entry), value=told_of(agent), gives=Baton), name="begin")
         hub = wf.node(_hub, name="hub")
         say = wf.node(typed(_sayer(), said=answer, gives=agent.output), name="answer")
         wf.chain(START, begin, hub)

@@ -22,9 +22,9 @@ from typing_extensions import TypeVar
 
 from loomgraph.errors import DefinitionError
 from loomgraph.errors.redaction import Redact, redact_environment
-from loomgraph.events import Event
+from loomgraph.events import Event, RunStarted
 from loomgraph.graph.signature import describe_type
-from loomgraph.models.messages import UserMessage, user
+from loomgraph.models.messages import UserMessage, assistant, user
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import Effort
@@ -275,7 +275,18 @@ class Agent(Drawable, Generic[InT, OutT]):
                 f"session '{session}' has one ('{found}'). Leave session_id= out, and say in the input what was said."
             )
         before = await self.graph.replay(found, store=store)
-        return _last_conversation(self.name, before).plus(*self.opening(value).messages)
+        return self._said_in(before).plus(*self.opening(value).messages)
+
+    def _said_in(self, before: RunResult[Any]) -> Conversation:
+        """The conversation of a run: its own where it keeps one, else its input and its output."""
+        for record in reversed(before.activations):
+            found = getattr(record.output, "conversation", None)
+            if isinstance(found, Conversation) and len(record.path) == 1:
+                return found
+        given = next(event.input for event in before.events if isinstance(event, RunStarted))
+        began = given if isinstance(given, Conversation) else self.opening(given)
+        answer = before.output if isinstance(before.output, str) else to_json(before.output).decode()
+        return began.plus(assistant(answer))
 
 
 class AgentRun(Generic[OutT]):
@@ -327,17 +338,6 @@ async def _forward(run: RunHandle[Any], send: MemoryObjectSendStream[_Item]) -> 
 def _takes_conversations(graph: Graph[Any, Any]) -> bool:
     takes = graph.input_type
     return takes is Conversation or Conversation in typing.get_args(takes)
-
-
-def _last_conversation(name: str, before: RunResult[Any]) -> Conversation:
-    for record in reversed(before.activations):
-        found = getattr(record.output, "conversation", None)
-        if isinstance(found, Conversation):
-            return found
-    raise DefinitionError(
-        f"the latest run of agent '{name}' in this session, '{before.run_id}', has no conversation to go on with; its "
-        f"architecture keeps none. Leave session_id= out."
-    )
 
 
 def _tool_of(agent: str, item: Any) -> Tool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from loomgraph import Agent, Context, tool
+from loomgraph import END, START, Agent, Context, NodeFailedError, Workflow, tool
 from loomgraph.architectures import (
     ActorCritic,
     Blackboard,
     MultiAgentDebate,
     PlanAndExecute,
+    ReWOO,
     Router,
     Supervisor,
     Swarm,
@@ -21,6 +23,7 @@ from loomgraph.errors import DefinitionError
 from loomgraph.models import ScriptedModel, ToolCall
 from loomgraph.nodes.permissions import Approval
 from loomgraph.store.memory import MemoryStore
+from tests.architectures.voices import asked
 
 pytestmark = pytest.mark.anyio
 
@@ -61,13 +64,64 @@ def test_an_architecture_of_other_agents_cannot_be_named_by_a_text_alone() -> No
             _ = Agent("a", "echo", architecture=name).graph
 
 
-async def test_a_session_of_a_team_cannot_go_on_and_says_so() -> None:
+async def test_a_session_of_a_team_goes_on_with_what_was_asked_and_answered() -> None:
+    choice = {"route": "one", "confidence": 1, "reason": "it says so"}
+    plan = {"steps": [{"id": "a", "task": "do it"}]}
+    call = {"steps": [{"id": "E1", "tool": "look", "arguments": {}}]}
+    entry = {"entries": [{"kind": "fact", "text": "done"}]}
+    pick = {"kind": "pick", "contributors": ["one"]}
+
+    @tool(reads=())
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    teams: list[tuple[Any, list[Any]]] = [
+        (Swarm({}), [DONE]),
+        (Supervisor({}), [DONE]),
+        (Router({}), [choice, "Done."]),
+        (Blackboard({}), [pick, entry, DONE]),
+        (PlanAndExecute(), [plan, "did it", "Done."]),
+        (ReWOO(), [call, "Done."]),
+    ]
+    for way, turns in teams:
+        model, store = ScriptedModel([*turns, *turns, *turns]), MemoryStore()
+        one = [Agent("one", model)]
+        key = next((key for key in ("agents", "workers", "routes", "contributors") if hasattr(way, key)), None)
+        made = dataclasses.replace(way, **{key: one}) if key else way
+        team = Agent("team", model, tools=[] if key else [look], architecture=made)
+        for asked_for in ("Do {it}.", "And now?", "And then?"):
+            assert (await team.run(asked_for, store=store, session_id="s")).output == "Done."
+        second, third = (asked(model.requests[len(turns) * number]) for number in (1, 2))
+        assert "user: Do {it}.\nassistant: Done.\n</conversation_so_far>\n\n<message>\nAnd now?\n</message>" in second
+        assert "user: Do {it}.\nassistant: Done.\nuser: And now?\nassistant: Done.\n" in third
+
+
+async def test_an_architecture_that_takes_no_conversation_says_so() -> None:
+    numbers = Workflow("numbers", input=int, output=str)
+
+    @numbers.node
+    async def text(value: int) -> str:
+        return str(value)
+
+    numbers.chain(START, text, END)
+    choice = {"route": "numbers", "confidence": 1, "reason": "it says so"}
+    team: Any = Agent("team", ScriptedModel([choice, choice]), input=int, architecture=Router([numbers]))
     store = MemoryStore()
-    team = Team.swarm([Agent("one", ScriptedModel([DONE, DONE]))], name="pair")
-    assert (await team.run("Do it.", store=store, session_id="s")).output == "Done."
-    with pytest.raises(DefinitionError, match=r"'pair' works as 'swarm', which .* goes on with no conversation"):
-        await team.run("And now?", store=store, session_id="s")
-    assert (await team.run("And now?", store=store, session_id="other")).output == "Done."
+    assert (await team.run(5, store=store, session_id="s")).output == "5"
+    with pytest.raises(NodeFailedError, match="takes no conversation to go on with"):
+        await team.run(6, store=store, session_id="s")
+
+    class Fixed:
+        name = "fixed"
+
+        def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
+            return numbers
+
+    fixed: Any = Agent("numbers", "echo", architecture=Fixed())
+    await fixed.run(5, store=store, session_id="f")
+    with pytest.raises(DefinitionError, match="'numbers' works as 'fixed', which begins with a task"):
+        await fixed.run(6, store=store, session_id="f")
 
 
 async def test_workers_have_the_callers_user_and_its_questions_are_the_runs() -> None:
