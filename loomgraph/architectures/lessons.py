@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from loomgraph.errors import DefinitionError
 from loomgraph.runtime.notes import Book, book_of
 
 __all__ = ["Lesson", "LessonStore", "MemoryLessons", "StoredLessons", "most_useful"]
@@ -69,10 +70,14 @@ class StoredLessons:
     """Keeps lessons in a store of runs, beside them: `StoredLessons("sqlite:runs.db")`, or a Store of any kind.
 
     The lessons about a user are in a book of their own, `@user/USER/lessons/NAME`, deleted as a run is; those of
-    runs without a user are in `@lessons/NAME`. Raises StoreError.
+    runs without a user are in `@lessons/NAME`. Raises StoreError; DefinitionError for what would keep nothing.
     """
 
     def __init__(self, store: Any, name: str = "default") -> None:
+        if store == "memory:":
+            raise DefinitionError(
+                "StoredLessons('memory:') would be a new store each time. Use MemoryLessons(), or give a MemoryStore."
+            )
         self._store, self._name = store, name
         self._books: dict[str | None, Book] = {}
 

@@ -109,7 +109,7 @@ async def test_an_actor_may_be_any_graph_that_takes_text_or_another_architecture
 async def test_pictures_are_shown_in_every_round_to_both() -> None:
     picture = Image(url="https://example.org/cat.png")
     model = ScriptedModel(["a dog", review(0.1), "a cat", review(1)])
-    agent = Agent("seer", model, input=UserMessage, architecture=ActorCritic())
+    agent: Agent[Any, Any] = Agent("seer", model, input=UserMessage, architecture=ActorCritic())
     assert (await agent.run(user("What is it?", picture))).output == "a cat"
     for request in model.requests:
         message = request.messages[-1]
@@ -119,7 +119,8 @@ async def test_pictures_are_shown_in_every_round_to_both() -> None:
     inside = ScriptedModel(["a dog", "a cat"])
     inner = Agent("inner", inside)
     way = ActorCritic(base=inner, critic_model=ScriptedModel([review(0.1), review(1)]))
-    assert (await Agent("seer", "echo", input=UserMessage, architecture=way).run(user("?", picture))).output == "a cat"
+    agent = Agent("seer", "echo", input=UserMessage, architecture=way)
+    assert (await agent.run(user("?", picture))).output == "a cat"
     assert all("Image" in repr(request.messages) for request in inside.requests)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,13 +116,14 @@ def test_texts_are_alike_by_their_words_in_order_and_other_values_only_if_equal(
     assert likeness(1, 2) == 0
 
 
+def named(name: str) -> Callable[[ModelRequest], str]:
+    return lambda request: name + said(request)[:1]
+
+
 async def test_debaters_of_a_round_are_asked_at_the_same_time_under_the_limit_of_the_run() -> None:
     for limit, most in ((None, 3), (2, 2), (1, 1)):
         meeting = Meeting(most)
-        debaters = [
-            Agent(name, meeting.of(replying(lambda request, name=name: name + said(request)[:1], name)))
-            for name in "abc"
-        ]
+        debaters = [Agent(name, meeting.of(replying(named(name), name))) for name in "abc"]
         agent = Agent("panel", "echo", architecture=MultiAgentDebate(debaters, rounds=1))
         assert (await agent.run("?", limit=limit)).output == "a<"
         assert (meeting.most, meeting.came) == (most, 6)

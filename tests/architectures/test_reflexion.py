@@ -184,6 +184,8 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
         {"at_cap": "stop"},
         {"top_k_lessons": -1},
     ]
+    with pytest.raises(DefinitionError, match="new store each time"):
+        StoredLessons("memory:")
     for settings in refused:
         with pytest.raises(DefinitionError):
             Reflexion(**settings)

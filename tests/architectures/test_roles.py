@@ -181,7 +181,7 @@ async def test_an_architecture_of_an_architecture_of_an_architecture_is_drawn_an
 async def test_input_that_is_a_message_or_a_model_is_shown_to_every_role() -> None:
     stop = {"feedback": "", "score": 1, "stop": True}
     model = ScriptedModel(["d", stop])
-    agent = Agent("x", model, input=Pair, architecture="self-refine")
+    agent: Agent[Any, Any] = Agent("x", model, input=Pair, architecture="self-refine")
     await agent.run(Pair(left=1, right=2))
     assert all('"left": 1' in said(request) for request in model.requests)
     model = ScriptedModel(["d", stop])

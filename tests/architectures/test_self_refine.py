@@ -116,7 +116,7 @@ async def test_input_and_output_of_a_type_go_through_every_round() -> None:
     drafts = [Poem(title="Sea", lines=[line]) for line in ("a", "b")]
     model = ScriptedModel([drafts[0], review(0.2), drafts[1], review(0.9)])
     way = SelfRefine(max_rounds=2)
-    agent = Agent(
+    agent: Agent[Any, Any] = Agent(
         "poet", model, input=Wish, output=Poem, prompt=lambda wish: f"A poem on {wish.about}.", architecture=way
     )
     assert (await agent.run(Wish(about="the sea", lines=1))).output == drafts[1]
