@@ -24,6 +24,7 @@ OWN = (
 )
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)  # what is counted is no matter of the loop
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.anyio
 async def test_every_call_of_a_model_and_of_a_tool_goes_by_the_agents_hooks(name: str) -> None:

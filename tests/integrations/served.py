@@ -1,8 +1,6 @@
-"""An agent and a graph of ours as an MCP server: `served.py stdio`, or `served.py http PORT`."""
+"""An agent, a graph and a tool of ours as an MCP server; as a program it serves over stdio."""
 
 from __future__ import annotations
-
-import sys
 
 import anyio
 
@@ -38,9 +36,4 @@ wf.chain(START, double, END)
 server = mcp_server("ours", [waiter, wf.compile(), price])
 
 if __name__ == "__main__":
-    if sys.argv[1] == "stdio":
-        anyio.run(serve_stdio, server)
-    else:
-        import uvicorn
-
-        uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=int(sys.argv[2]), log_level="info")
+    anyio.run(serve_stdio, server)

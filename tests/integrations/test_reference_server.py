@@ -22,7 +22,10 @@ from tests.npm import Unavailable, node_for
 
 mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
+import uvicorn  # noqa: E402
+
 from loomgraph.integrations.mcp import McpTools  # noqa: E402
+from tests.integrations.served import server as ours  # noqa: E402
 
 FOLDER = Path(__file__).parent / "everything"
 PROGRAM = str(FOLDER / "node_modules" / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js")
@@ -171,9 +174,12 @@ async def test_an_agent_and_a_graph_of_ours_are_served_over_stdio_and_http() -> 
             await server.call("double", {"input": "21"})
 
     path = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    async with McpTools(mcp.StdioServerParameters(command=sys.executable, args=[OURS, "stdio"], env=path)) as server:
+    async with McpTools(mcp.StdioServerParameters(command=sys.executable, args=[OURS], env=path)) as server:
         await offered(server)
-    port = free_port()
-    with serving([sys.executable, OURS, "http", str(port)], b"Uvicorn running"):
-        async with McpTools(f"http://127.0.0.1:{port}/mcp") as server:
+    listening = socket.create_server(("127.0.0.1", 0))  # so that nobody has to wait for it
+    http = uvicorn.Server(uvicorn.Config(ours.streamable_http_app(), log_config=None))
+    async with anyio.create_task_group() as group:
+        group.start_soon(http.serve, [listening])
+        async with McpTools(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp") as server:
             await offered(server)
+        http.should_exit = True

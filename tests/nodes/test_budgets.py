@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from loomgraph import END, START, Agent, Budget, Context, NodeFailedError, Workflow
@@ -28,7 +28,9 @@ from loomgraph.models import (
 )
 from loomgraph.runtime.purse import spent_by_user
 from loomgraph.store.memory import MemoryStore
+from loomgraph.store.opening import open_store
 from loomgraph.testing.models import ModelBench, check_model
+from tests.nodes import spending_agents
 from tests.places import Place
 
 pytestmark = pytest.mark.anyio
@@ -97,23 +99,31 @@ def lambda_split(names: list[str]) -> list[str]:
     return names
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes are passed on as POSIX does")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_a_users_budget_is_one_over_processes(tmp_path: Path) -> None:
-    script = str(Path(__file__).parent / "spending_agents.py")
-    read, write = os.pipe()
-    processes = [
-        subprocess.Popen([sys.executable, script, str(tmp_path)], stdin=subprocess.PIPE, stdout=write) for _ in range(2)
-    ]
-    os.close(write)
-    with os.fdopen(read) as said:
-        words = sorted(said.readline() for _ in range(10))
-        for process in processes:
-            assert process.stdin is not None
+    command = [sys.executable, spending_agents.__file__, str(tmp_path)]
+    words: list[str] = []
+    gate = anyio.Event()
+
+    def heard(word: str) -> None:
+        words.append(word)
+        if len(words) == 10:
+            gate.set()
+
+    async def listen() -> None:
+        assert process.stdout is not None
+        while line := await anyio.to_thread.run_sync(process.stdout.readline):
+            heard(line.strip())
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        async with open_store(f"sqlite:{tmp_path / 'runs.db'}") as store, anyio.create_task_group() as group:
+            group.start_soon(listen)
+            group.start_soon(spending_agents.spend, store, heard, gate.wait)
+            await gate.wait()
             process.stdin.close()
-        assert words == ["called\n"] + ["refused\n"] * 9
-        assert [process.wait(60) for process in processes] == [0, 0]
-        assert said.read() == ""
+    assert process.returncode == 0
+    assert sorted(words) == ["called"] + ["refused"] * 9
 
 
 def spender(amount: float) -> Any:
