@@ -136,18 +136,19 @@ class PingPongError(ArchitectureError):
 class PlanError(ArchitectureError):
     """A plan that cannot be carried out. `.plan` is the plan, `.finished` what earlier plans came to."""
 
-    def __init__(self, message: str, plan: Any, finished: Any) -> None:
-        self.plan, self.finished, self.complaint = plan, finished, message
-        super().__init__(message)
+    def __init__(self, complaint: str, remedy: str, plan: Any, finished: Any) -> None:
+        self.plan, self.finished, self.complaint = plan, finished, complaint
+        super().__init__(f"{complaint} {remedy}")
+
+
+_ASK_BETTER = "Nothing of it was carried out. Say more of the task, or give the planner a better model."
 
 
 class EmptyPlanError(PlanError):
     """A plan without a step."""
 
     def __init__(self, plan: Any, finished: Any) -> None:
-        super().__init__(
-            "the plan has no step. Allow a new plan with max_replans=, or say more of the task.", plan, finished
-        )
+        super().__init__("the plan has no step.", _ASK_BETTER, plan, finished)
 
 
 class PlanTooLongError(PlanError):
@@ -155,7 +156,12 @@ class PlanTooLongError(PlanError):
 
     def __init__(self, steps: int, limit: int, plan: Any, finished: Any) -> None:
         self.steps, self.limit = steps, limit
-        super().__init__(f"the plan has {steps} steps, and {limit} are allowed. Raise max_steps=.", plan, finished)
+        super().__init__(
+            f"the plan has {steps} steps, and {limit} are allowed.",
+            "Nothing of it was carried out. Raise max_steps=, or ask for less.",
+            plan,
+            finished,
+        )
 
 
 class PlanStepError(PlanError):
@@ -163,7 +169,8 @@ class PlanStepError(PlanError):
 
     def __init__(self, step: str, detail: str, plan: Any, finished: Any) -> None:
         self.step = step
-        super().__init__(f"step '{step}' of the plan cannot be carried out: {detail.rstrip('.')}.", plan, finished)
+        complaint = f"step '{step}' of the plan cannot be carried out: {detail.rstrip('.')}."
+        super().__init__(complaint, _ASK_BETTER, plan, finished)
 
 
 class CyclicPlanError(PlanError):
@@ -172,4 +179,4 @@ class CyclicPlanError(PlanError):
     def __init__(self, cycle: Sequence[str], plan: Any, finished: Any) -> None:
         self.cycle = tuple(cycle)
         ring = " -> ".join(f"'{step}'" for step in [*cycle, *cycle[:1]])
-        super().__init__(f"steps of the plan wait for each other: {ring}. None of it was carried out.", plan, finished)
+        super().__init__(f"steps of the plan wait for each other: {ring}.", _ASK_BETTER, plan, finished)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loomgraph.errors.activation import ActivationError
+from loomgraph.errors.architectures import ArchitectureError
 from loomgraph.errors.base import Failure, LoomgraphError, brief
 from loomgraph.errors.values import ValueRefusedError
 
@@ -63,8 +64,9 @@ class NodeFailedError(RunError):
         self.summary = "; ".join(str(failure) for failure in failures)
         count = len(finished or {})
         more = "".join(f"\n  also failed: {failure}" for failure in failures[1:])
-        # the engine's own refusals say themselves what to do
-        own_remedy = bool(self.exceptions) and isinstance(self.exceptions[0], (ActivationError, ValueRefusedError))
+        # refusals of the library's own say themselves what to do
+        own = (ActivationError, ArchitectureError, ValueRefusedError)
+        own_remedy = bool(self.exceptions) and isinstance(self.exceptions[0], own)
         outer, _, name = first.node.rpartition("/")
         where = f"in the graph of '{outer}', " if outer else ""
         remedy = f" Handle it {where}with wf.on_error({name!r}, handler), or give the node retry=Retry(...)."

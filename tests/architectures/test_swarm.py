@@ -109,6 +109,8 @@ async def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with
     assert isinstance(error, UnknownWorkerError)
     assert (error.by, error.worker) == ("b", "b")
     assert [turn.agent for turn in error.finished] == ["a"]
+    assert "Describe the others to it, or give it a better model." in str(caught.value)
+    assert "on_error" not in str(caught.value)
 
 
 async def test_going_back_and_forth_is_an_error_with_the_turns() -> None:
