@@ -82,6 +82,19 @@ def test_timing_changes_nothing(play: Play, seed: int) -> None:
     anyio.run(turnstile.drive, work)
 
 
+@all_plays
+def test_every_node_that_ran_is_in_the_drawings(play: Play) -> None:
+    agent = play.agent(Speaker(play.answer))
+    result = agent.run_sync(play.task)
+    # of a graph that was made at run time, the drawing has what it said that it would run
+    ran = {record.path[-1] for record in result.activations if not any(name.startswith("@") for name in record.path)}
+    mermaid, svg = agent.to_mermaid(), agent.to_svg()
+    for name in ran:
+        assert f'"{name}' in mermaid
+        assert f">{name}<" in svg
+    assert "✓" in agent.to_mermaid(result)
+
+
 def test_a_name_in_kebab_case_is_enough_for_those_that_need_no_other_agents() -> None:
     for name in architecture_names():
         assert resolve_architecture(name).name == name
