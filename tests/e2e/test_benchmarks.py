@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from benchmarks.agents import ours, saying
+from benchmarks.agents.__main__ import WAYS
 from benchmarks.engines import IMPORTS, UnsupportedError, load
 from benchmarks.engines.base import perform
 from benchmarks.harness import UNSUPPORTED, Cell
@@ -110,3 +113,15 @@ def test_durable_runs_are_held_to_what_hand_written_sql_costs_and_to_linear_grow
 
 def test_a_target_that_was_not_measured_is_not_missed() -> None:
     assert verdicts([_cell("langgraph", "chain", 100, [], "absent")]) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_task_of_an_architecture_ends_as_it_should_and_counts_its_calls(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saying, "WAIT", 0)
+    speech = saying.Speech(tmp_path / "notes")
+    graph = ours.make(way, speech, tmp_path / "runs.db")
+    output = asyncio.run(ours.work(graph, tmp_path / "runs.db", saying.FIRST))
+    assert output in ("done", "draft", "attempt", "answer")
+    assert speech.asked == len((tmp_path / "notes").read_text().splitlines()) >= 2
