@@ -11,8 +11,7 @@ import argparse
 from typing import Any
 
 from loomgraph import Agent, tool
-from loomgraph.architectures import Blackboard
-from loomgraph.architectures.blackboard import board_of
+from loomgraph.architectures import Blackboard, board_of
 from loomgraph.models import Model, ScriptedModel, ToolCall
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 
 from loomgraph import END, START, Agent, Workflow, tool
-from loomgraph.architectures import Router
-from loomgraph.architectures.workers import Worker
+from loomgraph.architectures import Router, Worker
 from loomgraph.models import Model, ScriptedModel, ToolCall
 
 INVOICES = {2041: "39.90 EUR for a {blue} kettle, paid twice: on 2 and on 3 May"}

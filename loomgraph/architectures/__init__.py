@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from loomgraph.architectures.actor_critic import ActorCritic
-from loomgraph.architectures.blackboard import Blackboard
+from loomgraph.architectures.blackboard import Blackboard, Board, board_of
 from loomgraph.architectures.multi_agent_debate import MultiAgentDebate
 from loomgraph.architectures.plan_execute import PlanAndExecute
 from loomgraph.architectures.react import ReAct
@@ -23,6 +23,7 @@ from loomgraph.architectures.supervisor import Supervisor
 from loomgraph.architectures.swarm import Swarm
 from loomgraph.architectures.team import Team
 from loomgraph.architectures.tree_of_thoughts import TreeOfThoughts
+from loomgraph.architectures.workers import Worker
 from loomgraph.errors import DefinitionError
 from loomgraph.nodes.agent import Architecture
 
@@ -30,6 +31,7 @@ __all__ = [
     "ENTRY_POINTS",
     "ActorCritic",
     "Blackboard",
+    "Board",
     "MultiAgentDebate",
     "PlanAndExecute",
     "ReAct",
@@ -41,7 +43,9 @@ __all__ = [
     "Swarm",
     "Team",
     "TreeOfThoughts",
+    "Worker",
     "architecture_names",
+    "board_of",
     "resolve_architecture",
 ]
 

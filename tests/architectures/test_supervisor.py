@@ -130,6 +130,18 @@ async def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with
         assert [report.text for report in error.finished.reports] == ["a did 1"]
 
 
+async def test_an_answer_that_is_no_move_goes_back_once_and_is_then_an_error() -> None:
+    agent, model = boss([worker("a")], delegate(), answer("Done."))
+    assert (await agent.run("Do it.")).output == "Done."
+    assert "assignments: List should have at least 1 item" in asked(model.requests[1])
+    agent, _ = boss([worker("a")], delegate(("a", "1")), "I am done.", "Really.")
+    with pytest.raises(NodeFailedError) as caught:
+        await agent.run("Do it.")
+    assert isinstance(caught.value.__cause__, OutputValidationError)
+    assert caught.value.__cause__.raw == "Really."
+    assert caught.value.finished["collect#0"].reports[0].text == "a did 1"
+
+
 async def test_a_worker_made_on_the_way_has_its_instructions_and_the_agents_tools() -> None:
     @tool(reads=())
     async def lookup(word: str) -> str:
