@@ -17,7 +17,7 @@ from loomgraph.runtime.plugs import offer
 from loomgraph.runtime.workflow import Workflow
 
 if TYPE_CHECKING:  # loaded when first asked for: they bring the engine with them
-    from loomgraph.graph.budget import Budget
+    from loomgraph.graph.budget import Budget, UserBudget
     from loomgraph.nodes.agent import Agent
     from loomgraph.runtime.handle import RunHandle
     from loomgraph.runtime.result import ActivationRecord, RunResult
@@ -46,6 +46,7 @@ __all__ = [
     "RunHandle",
     "RunResult",
     "Tool",
+    "UserBudget",
     "Workflow",
     "__version__",
     "register",
@@ -61,6 +62,7 @@ _LATE = {
     "RunHandle": "loomgraph.runtime.handle",
     "RunResult": "loomgraph.runtime.result",
     "Tool": "loomgraph.tools.tool",
+    "UserBudget": "loomgraph.graph.budget",
     "register": "loomgraph.store.types",
     "tool": "loomgraph.tools.tool",
 }

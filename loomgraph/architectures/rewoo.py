@@ -141,7 +141,7 @@ class ReWOO:
         begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Work), name="begin")
         check = _checker(tools, self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Work, gives=Planned | Work, answer=Plan))
-        calls = wf.node(_Calls(tools, agent.guard, self.max_replans), name="tools")
+        calls = wf.node(_Calls(tools, agent.guard, self.max_replans, agent.at_once), name="tools")
         solve = wf.node(solver, name="solve")
         most = (1 + self.max_replans) * (1 + agent.repairs)
         wf.chain(START, begin, plan)
@@ -174,8 +174,8 @@ class ReWOO:
 class _Calls:
     """The body of the node that carries a plan out: each call an activation, ordered by `loomgraph.tools`."""
 
-    def __init__(self, tools: Mapping[str, Tool], around: Around, replans: int) -> None:
-        self.tools, self.around, self.replans = tools, around, replans
+    def __init__(self, tools: Mapping[str, Tool], around: Around, replans: int, at_once: int | None) -> None:
+        self.tools, self.around, self.replans, self.at_once = tools, around, replans, at_once
         self.__name__ = "tools"
         gives: Any = Evidence | Work if replans else Evidence
         self.__loomgraph_signature__ = Signature((Param("planned", Planned, required=True),), gives, "async", "ctx")
@@ -185,7 +185,13 @@ class _Calls:
         work = planned.work
         calls = _calls_of(work.plans[-1])
         results = await run_batch(
-            ctx, calls, self.tools, syntax="plan", around=self.around, given=_given(work, {call.id for call in calls})
+            ctx,
+            calls,
+            self.tools,
+            syntax="plan",
+            around=self.around,
+            given=_given(work, {call.id for call in calls}),
+            at_once=self.at_once,
         )
         done = work.model_copy(update={"results": [*work.results, *results]})
         if all(result.ok for result in results) or len(work.plans) > self.replans:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-__all__ = ["Redact", "redact", "redact_environment", "redacted"]
+__all__ = ["Redact", "environment_secrets", "redact", "redact_environment", "redacted"]
 
 Redact: TypeAlias = Callable[[str], str]
 
@@ -46,6 +46,11 @@ def redact_environment(text: str, environment: Mapping[str, str] | None = None) 
         if len(value) >= _SHORTEST and value in text and _NAMES.search(name):
             text = text.replace(value, f"[redacted {name}]")
     return text
+
+
+def environment_secrets() -> dict[str, str]:
+    """The secret variables of this process as they are now, to be given to `redact` where many texts are looked at."""
+    return {name: value for name, value in os.environ.items() if len(value) >= _SHORTEST and _NAMES.search(name)}
 
 
 def redacted(value: Any, by: Redact = redact) -> Any:

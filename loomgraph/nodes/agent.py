@@ -87,7 +87,8 @@ class Agent(Drawable, Generic[InT, OutT]):
     may not, or are asked about; `around` stands around every call that is permitted. `hooks` are called at nine points
     of its work. `redact` takes secrets out of what tools give and out of their errors, before the model and the log see
     it: by default the values of environment variables that are called a key, a token, a secret or a password; with
-    `loomgraph.errors.redaction.redact` also what looks like one. The rest goes into every request.
+    `loomgraph.errors.redaction.redact` also what looks like one. `at_once` is how many calls of one answer run at a
+    time, those of tools with a limit of their own aside. The rest goes into every request.
 
     Every visit of an agent node begins a fresh conversation. Raises DefinitionError for what cannot be meant.
     """
@@ -105,6 +106,7 @@ class Agent(Drawable, Generic[InT, OutT]):
     around: Around | None = None
     hooks: Hooks | Sequence[Hooks] = NONE
     redact: Redact | None = redact_environment
+    at_once: int | None = None
     description: str | None = None
     effort: Effort | None = None
     temperature: float | None = None
@@ -112,6 +114,8 @@ class Agent(Drawable, Generic[InT, OutT]):
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
+        if self.at_once is not None and self.at_once < 1:
+            raise DefinitionError(f"agent '{self.name}': at_once={self.at_once} would call nothing; use at least 1.")
         if self.repairs < 0:
             raise DefinitionError(f"agent '{self.name}': repairs={self.repairs} is below 0.")
         made = [_tool_of(self.name, item) for item in self.tools]
@@ -176,7 +180,7 @@ class Agent(Drawable, Generic[InT, OutT]):
     def tool_batch(self) -> ToolBatch | EndingToolBatch:
         """A node body that carries out calls of this agent's tools, with its permissions and hooks."""
         kind = EndingToolBatch if any(tool.ends_turn for tool in self.tools) else ToolBatch
-        return kind(self.tools, around=self.guard, hooks=self._hooks)
+        return kind(self.tools, around=self.guard, hooks=self._hooks, at_once=self.at_once)
 
     def answer(self) -> Any:
         """A node body that reads an answer as this agent's output."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias, TypeVar
 
 from loomgraph.compile.fingerprint import callable_mark
 from loomgraph.errors import DefinitionError
-from loomgraph.errors.redaction import Redact, redacted
+from loomgraph.errors.redaction import Redact, environment_secrets, redact, redact_environment, redacted
 from loomgraph.graph.context import Context
 from loomgraph.graph.signature import describe_type
 from loomgraph.models.requests import ModelRequest
@@ -160,7 +160,13 @@ def redacting(by: Redact | None, inner: Around) -> Around:
     async def around(tool: Tool, call: ToolCall, ctx: Context, proceed: Proceed) -> ToolResult:
         async def cleaned(call: ToolCall) -> ToolResult:
             result = await proceed(call)
-            content, value = by(result.content), redacted(result.value, by)
+            clean = by
+            if by is redact or by is redact_environment:
+                secrets = environment_secrets()
+                if not secrets and by is redact_environment:
+                    return result
+                clean = partial(by, environment=secrets)
+            content, value = clean(result.content), redacted(result.value, clean)
             if content == result.content and value == result.value:
                 return result
             return result.model_copy(update={"content": content, "value": value})

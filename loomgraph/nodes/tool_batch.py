@@ -16,15 +16,23 @@ __all__ = ["EndingToolBatch", "ToolBatch"]
 
 
 class _Batch:
-    def __init__(self, tools: Sequence[Tool], *, around: Around | None = None, hooks: Hooks = NONE) -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        *,
+        around: Around | None = None,
+        hooks: Hooks = NONE,
+        at_once: int | None = None,
+    ) -> None:
         self.tools = check_tools(tools)
+        self.at_once = at_once
         self.around = around
         self.hooks = hooks
         self.__name__ = "tools"
 
     async def _carried_out(self, wanted: Calls, ctx: Context) -> tuple[Conversation, Ended | None]:
         asked = [calls.ToolCall(id=call.id, name=call.name, arguments=dict(call.arguments)) for call in wanted.calls]
-        results = await batch.run_batch(ctx, asked, self.tools, around=self.around)
+        results = await batch.run_batch(ctx, asked, self.tools, around=self.around, at_once=self.at_once)
         following = wanted.conversation.plus(tool_results(*[_told(result) for result in results]))
         hooks = self.hooks
         if hooks.after_iteration is not None:

@@ -129,11 +129,13 @@ def batch_graph(
     around: Around | None = None,
     given: Sequence[ToolResult] = (),
     name: str = "tools",
+    at_once: Limit | None = None,
 ) -> Graph[list[ToolCall], list[ToolResult]]:
     """The graph of a batch: from the list of its calls to their results in the same order.
 
     Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'. References may
-    name the results in `given` too, as far as they have a value.
+    name the results in `given` too, as far as they have a value. `at_once` is the limit of the calls whose tools have
+    none of their own.
     """
     had = {result.id: result.value for result in given if result.ok}
     ordered = order_calls(calls, tools, syntax, had)
@@ -149,7 +151,7 @@ def batch_graph(
                 kind(syntax, place, ordered, tool, around, reader, had),
                 name=_unused(place.call.name or "call", taken),
                 retry=None if tool is None else tool.retry,
-                limit=None if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
+                limit=at_once if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
                 effect="repeat" if tool is None else tool.effect,
                 tags=() if tool is None else tool.tags,
             )
@@ -183,11 +185,16 @@ async def run_batch(
     syntax: Syntax = "ids",
     around: Around | None = None,
     given: Sequence[ToolResult] = (),
+    at_once: int | None = None,
 ) -> list[ToolResult]:
-    """Run a batch inside a node: a scope of its own under `key`, each call an activation. Results in calls' order."""
+    """Run a batch inside a node: a scope of its own under `key`, each call an activation. Results in calls' order.
+
+    At most `at_once` calls run at a time, those of tools with a limit of their own aside.
+    """
     if not calls:
         return []
-    graph = batch_graph(calls, tools, syntax=syntax, around=around, given=given)
+    limit = None if at_once is None else Limit(at_once, f"batch:{ctx.key}/{key}")
+    graph = batch_graph(calls, tools, syntax=syntax, around=around, given=given, at_once=limit)
     results: list[ToolResult] = await ctx.run(graph, list(calls), key=key)
     return results
 

@@ -24,7 +24,7 @@ PUBLIC = [
     *("END", "OTHERWISE", "START"),
     *("ActivationRecord", "Agent", "Budget", "Cache", "CompileError", "Context", "Failure", "Finding", "Graph"),
     *("Limit", "LoomgraphError", "NodeFailedError", "Quorum", "Retry", "RunError", "RunHandle", "RunResult", "Tool"),
-    "Workflow",
+    *("UserBudget", "Workflow"),
     *("__version__", "register", "tool"),
 ]
 

@@ -13,9 +13,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import anyio
 import anyio.to_thread
 
-from loomgraph import Agent, NodeFailedError
+from loomgraph import Agent, NodeFailedError, UserBudget
 from loomgraph.errors import BudgetExceededError
-from loomgraph.graph.budget import UserBudget
 from loomgraph.models import ModelRequest, Price, Priced, ScriptedModel, StreamEvent, Usage
 from loomgraph.store.opening import open_store
 from loomgraph.store.protocol import Store

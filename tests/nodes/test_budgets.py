@@ -12,9 +12,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from loomgraph import END, START, Agent, Budget, Context, NodeFailedError, Workflow
+from loomgraph import END, START, Agent, Budget, Context, NodeFailedError, UserBudget, Workflow
 from loomgraph.errors import BudgetExceededError, DeadlineError, DefinitionError
-from loomgraph.graph.budget import UserBudget
 from loomgraph.models import (
     EchoModel,
     FallbackModel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from loomgraph.tools import ToolCall as Call
 from loomgraph.tools import ToolResult, batch_graph
 from loomgraph.tools.builtin import read_result
 from loomgraph.tools.spill import LONGEST
-from tests.e2e.virtual import virtually
+from tests.e2e.virtual import spend, virtually
 
 BOOK = "".join(f"line {number:05d}\n" for number in range(10_000))
 
@@ -131,3 +132,30 @@ def test_calls_of_a_tool_with_a_pace_follow_one_another_no_faster() -> None:
     assert [round(at - began[0], 6) for at in began] == [0, 2, 4, 6, 8, 10, 12, 14]
     with pytest.raises(DefinitionError, match="calls_per_minute=0 leaves nothing"):
         tool(calls_per_minute=0)(search.fn)
+
+
+def test_the_calls_of_one_answer_run_so_many_at_a_time() -> None:
+    running, most = [0], [0]
+
+    @tool(reads=())
+    async def work(name: str) -> str:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await spend(1.0)
+        running[0] -= 1
+        return name
+
+    calls = assistant(*[call(f"{i}", "work", name=f"{i}") for i in range(6)])
+
+    async def seconds(at_once: int | None) -> float:
+        began = trio.current_time()
+        await Agent("worker", ScriptedModel([calls, "Done."]), tools=[work], at_once=at_once).run("Work.")
+        return trio.current_time() - began
+
+    assert virtually(partial(seconds, None)) == pytest.approx(1.0)
+    assert most[0] == 6
+    most[0] = 0
+    assert virtually(partial(seconds, 2)) == pytest.approx(3.0)
+    assert most[0] == 2
+    with pytest.raises(DefinitionError, match="at_once=0 would call nothing"):
+        Agent("worker", ScriptedModel([]), at_once=0)
