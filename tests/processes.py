@@ -26,6 +26,7 @@ _PRELOADED = (
     "anyio._backends._trio",
     "typer.testing",
     "loomgraph.cli.app",
+    "loomgraph.models.scripted",
     "loomgraph.store.memory",
     "loomgraph.store.sqlite",
     "loomgraph.store.postgres",

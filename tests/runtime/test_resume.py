@@ -14,14 +14,16 @@ from loomgraph.errors import (
     CodecError,
     GraphChangedError,
     InDoubtError,
+    LeaseLostError,
     RunBusyError,
     RunExistsError,
     StoreLockedError,
     UnknownRunError,
 )
 from loomgraph.store.memory import MemoryStore
-from loomgraph.store.protocol import Lease
+from loomgraph.store.protocol import Lease, Store
 from loomgraph.testing.crash import WatchedStore
+from tests.places import Place
 from tests.runtime.rehearsal import Rehearsal, cut_short
 
 pytestmark = pytest.mark.anyio
@@ -221,6 +223,38 @@ async def test_a_lease_that_cannot_be_renewed_or_given_up_is_no_reason_to_fail()
     result = await wf.compile().run(1, store=store, run_id="r", lease=0.01)
     assert result.output == 1
     assert (await store.load("r")).status == "succeeded"
+
+
+async def taken_by(name: str, store: Store, place: Place) -> None:
+    """Let time pass until the run is not its owner's any more, however often that is renewed."""
+    while True:
+        place.ahead += 3600
+        try:
+            await store.acquire("r", name, 60)
+            return
+        except RunBusyError:
+            pass
+
+
+async def test_a_node_that_waits_is_stopped_once_somebody_has_taken_its_run_over(place: Place) -> None:
+    store, began = place.store(), anyio.Event()
+    wf = Workflow("long", input=int, output=int)
+
+    @wf.node
+    async def waits(value: int) -> int:
+        began.set()
+        await anyio.sleep_forever()
+        return value
+
+    wf.chain(START, waits, END)
+    with anyio.fail_after(60), pytest.raises(LeaseLostError, match="'somebody' has taken the run over"):
+        async with wf.compile().start(1, store=store, run_id="r", lease=0.1) as run:
+            await began.wait()
+            await taken_by("somebody", store, place)
+            await run.result()
+    assert [event.kind for event in await store.events("r")] == ["R", "s"]
+    assert (await store.load("r")).status == "running"
+    await store.close()
 
 
 async def test_what_a_cut_took_from_the_last_event_is_said_again() -> None:

@@ -1,12 +1,13 @@
-"""A process that appends to a SQLite store until it is killed; its arguments are FILE, MODE and LIFE.
+"""A process that appends to a SQLite store until it is killed, and says what is durable.
 
-Three runs at once, each in batches of three events and a value. A line `RUN COUNT`: so many events are durable.
+Three runs at once, each in batches of three events and a value.
 """
 
 from __future__ import annotations
 
 import os
-import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import anyio
 
@@ -26,7 +27,12 @@ def value(run_id: str, seq: int) -> StoredValue:
     return StoredValue(f"{run_id}#{seq}".encode().ljust(16, b"."), f"{run_id} {seq} ".encode() * 40)
 
 
-async def _append(store: SQLiteStore, run_id: str) -> None:
+def appends(parent: Connection, path: Path, mode: str, life: str) -> None:
+    """Never ends. Says (run, count): so many events of it are durable."""
+    anyio.run(_main, parent, path, mode, life)
+
+
+async def _append(parent: Connection, store: SQLiteStore, run_id: str) -> None:
     lease = await store.create(
         RunHeader(run_id=run_id, graph="g", fingerprint="f", created=1.0), owner=f"{os.getpid()}", ttl=60.0
     )
@@ -35,17 +41,11 @@ async def _append(store: SQLiteStore, run_id: str) -> None:
         batch = Batch([event(run_id, seq + i) for i in range(BATCH)], [value(run_id, seq)])
         await store.append(lease, batch)
         seq += BATCH
-        os.write(1, f"{run_id} {seq}\n".encode())
+        parent.send((run_id, seq))
 
 
-async def _main(path: str, mode: str, life: str) -> None:
-    assert mode in {"NORMAL", "FULL"}
+async def _main(parent: Connection, path: Path, mode: str, life: str) -> None:
     store = SQLiteStore(path, synchronous="FULL" if mode == "FULL" else "NORMAL")
     async with store, anyio.create_task_group() as group:
         for i in range(3):
-            group.start_soon(_append, store, f"{life}-{i}")
-
-
-if __name__ == "__main__":
-    file, mode, life = sys.argv[1:]
-    anyio.run(_main, file, mode, life)
+            group.start_soon(_append, parent, store, f"{life}-{i}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +20,7 @@ from loomgraph import END, START, Graph, Workflow
 from loomgraph.errors import StoreError
 from loomgraph.store.protocol import Batch, Lease, RunHeader, Store, StoredEvent, StoredValue, prompt_append
 from loomgraph.store.sqlite import SQLiteStore
+from tests.processes import Child, skip_where_none
 
 ROOT = Path(__file__).parents[2]
 
@@ -287,52 +290,75 @@ def test_one_store_serves_one_event_loop_after_the_other(tmp_path: Path) -> None
     asyncio.run(check())
 
 
+def forks_itself(parent: Connection, path: Path) -> None:
+    """Open a store, fork, and say what the child makes of it."""
+    store = SQLiteStore(path)
+    anyio.run(lambda: store.create(_header(), owner="me", ttl=60.0))
+    child = os.fork()
+    if child == 0:
+        for use in (lambda: store.load("r"), lambda: store.acquire("r", "me", 60.0)):
+            try:
+                anyio.run(use)
+                os._exit(9)
+            except StoreError as error:
+                if "was opened before this process was forked off. Open it again in here." not in str(error):
+                    os._exit(8)
+        os._exit(7)
+    parent.send(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+@pytest.mark.skipif(skip_where_none, reason="there is no fork on this platform")
+def test_a_store_does_not_survive_a_fork(tmp_path: Path) -> None:
+    with Child(forks_itself, tmp_path / "runs.db") as child:
+        assert child.hear() == 7
+
+
 def test_one_store_serves_event_loops_on_several_threads(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "runs.db")
+    failed: list[BaseException] = []
 
-    async def work(name: str) -> None:
-        lease = await store.create(_header(name), owner="me", ttl=60.0)
-        for seq in range(100):
-            await store.append(lease, Batch([_event(seq)]))
+    async def write(run_id: str) -> None:
+        lease = await store.create(_header(run_id), owner="me", ttl=60.0)
+        for seq in range(200):
+            batch = Batch([_event(seq)])
+            if not store.append_now(lease, batch):
+                await store.append(lease, batch)
 
-    threads = [
-        threading.Thread(target=anyio.run, args=(work, f"r{i}"), kwargs={"backend": ("asyncio", "trio")[i % 2]})
-        for i in range(4)
-    ]
+    def work(i: int) -> None:
+        try:
+            anyio.run(write, f"r{i}", backend=("asyncio", "trio")[i % 2])
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert failed == []
 
     async def check() -> None:
         for i in range(4):
-            assert await store.events(f"r{i}") == [_event(seq) for seq in range(100)]
+            assert await store.events(f"r{i}") == [_event(seq) for seq in range(200)]
         await store.close()
 
     anyio.run(check)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-def test_a_store_does_not_survive_a_fork(tmp_path: Path) -> None:
-    code = f"""
-import anyio, os, sys
-from loomgraph.errors import StoreError
-from loomgraph.store.protocol import RunHeader
-from loomgraph.store.sqlite import SQLiteStore
-store = SQLiteStore({str(tmp_path / "runs.db")!r})
-header = RunHeader(run_id="r", graph="g", fingerprint="f", created=1.0)
-anyio.run(lambda: store.create(header, owner="me", ttl=60.0))
-child = os.fork()
-if child == 0:
-    try:
-        anyio.run(lambda: store.load("r"))
-    except StoreError as error:
-        os._exit(7 if "forked" in str(error) else 8)
-    os._exit(9)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 7, done.stderr
+@pytest.mark.anyio
+async def test_a_read_of_several_queries_shows_one_moment(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "runs.db") as store:
+        await store.create(_header(), owner="me", ttl=60.0)
+
+        def query(db: sqlite3.Connection) -> list[int]:
+            first = db.execute("SELECT count(*) FROM runs").fetchone()[0]
+            other = sqlite3.connect(tmp_path / "runs.db")
+            other.execute("DELETE FROM runs")
+            other.commit()
+            other.close()
+            return [first, db.execute("SELECT count(*) FROM runs").fetchone()[0]]
+
+        assert await store._read(query) == [1, 1]
 
 
 @pytest.mark.anyio
