@@ -86,6 +86,24 @@ def _draws(form: str) -> Callable[..., Any]:
     return draw
 
 
+def _timeline(definition: Any, run: Any) -> Any:
+    from loomgraph.visualize.timeline import timeline
+
+    return timeline(definition, run)
+
+
+def _flame(definition: Any, run: Any, by: Any) -> Any:
+    from loomgraph.visualize.flame import flame
+
+    return flame(run, by)
+
+
+def _messages(definition: Any, run: Any, **options: Any) -> Any:
+    from loomgraph.visualize.sequence import messages
+
+    return messages(definition, run, **options)
+
+
 def _mimebundle(definition: Any, nest: Any, run: Any) -> Any:
     from loomgraph.visualize.notebook import mimebundle
 
@@ -107,5 +125,8 @@ def _architecture(name: str) -> Any:
 offer("architecture", _architecture)
 for _form in ("mermaid", "dot", "svg", "png", "text"):
     offer(_form, _draws(_form))
+offer("timeline", _timeline)
+offer("flame", _flame)
+offer("messages", _messages)
 offer("mimebundle", _mimebundle)
 offer("tool", _tool)

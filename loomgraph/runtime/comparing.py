@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 from loomgraph.engine.facts import Entry
 from loomgraph.events import NodeHeld, NodeSucceeded, node_path
-from loomgraph.runtime.logbook import Stored, read_stored
+from loomgraph.runtime.drawing import Drawable, Drawn
+from loomgraph.runtime.logbook import Log, Stored, read_stored
 from loomgraph.runtime.redrive import passes
 from loomgraph.runtime.result import ActivationRecord, Usage, fold, usage_of
 from loomgraph.runtime.seen import Seen, same_json
@@ -78,11 +79,12 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Drawable):
     """What differs between two runs. `activations` has every activation of either, in the order of the left run's log.
 
     Where one has the answer of a node that runs graphs with ctx.run from elsewhere (reused or edited), it has nothing
     of these graphs; what the other has of them is left out.
+    It is drawn over the graph of the left run; `graph.to_svg(comparison)` draws it over another.
     `input` and `output` are the runs' own, as (left, right), plain JSON data; an output is None before there is one.
     """
 
@@ -92,6 +94,11 @@ class Comparison:
     input: tuple[Any, Any]
     output: tuple[Any, Any]
     usage: tuple[Usage, Usage]
+    log: Log = field(repr=False)
+    """The left run's log."""
+
+    def _drawn(self, run: Any) -> Drawn:
+        return self.log.graph.definition, self.log.graph.nest, self if run is None else run
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
@@ -130,6 +137,7 @@ async def compare(store: Store, left: str, right: str) -> Comparison:
         (one.input, other.input),
         (one.output, other.output),
         (one.usage, other.usage),
+        one.log,
     )
 
 
@@ -137,7 +145,7 @@ class _Side:
     """One of the two runs, in its last pass."""
 
     def __init__(self, stored: Stored) -> None:
-        log = stored.log()
+        self.log = log = stored.log()
         self.header = log.header
         self.records = {record.key: record for record in fold([_unread(entry) for entry in log.entries])}
         self.usage = usage_of([_unread(entry) for entry in log.entries])

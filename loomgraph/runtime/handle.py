@@ -13,7 +13,7 @@ from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Reader
 from loomgraph.errors import DefinitionError
 from loomgraph.runtime.asking import Asking
-from loomgraph.runtime.drawing import Drawable, Drawn
+from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
 from loomgraph.runtime.waiting import Question
@@ -24,7 +24,7 @@ __all__ = ["RunHandle"]
 OutT = TypeVar("OutT", default=Any)
 
 
-class RunHandle(Drawable, Generic[OutT]):
+class RunHandle(DrawableRun, Generic[OutT]):
     """`async with graph.start(value) as run:` starts it; leaving the block waits for its end.
 
     If the block raises, the run is cancelled. If the run failed and nobody asked for `result()`, leaving the block

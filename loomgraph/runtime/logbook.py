@@ -7,14 +7,15 @@ events (inputs, the outputs of maps and nested graphs) is None. `Graph.replay` a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from loomgraph.compile.blueprint import is_blueprint
+from loomgraph.compile.blueprint import is_blueprint, rebuilt
+from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.facts import Entry, Shadow, event_of
 from loomgraph.engine.later import Later
-from loomgraph.errors import LogMismatchError
+from loomgraph.errors import DrawingError, LogMismatchError
 from loomgraph.events import (
     Event,
     NodeHeld,
@@ -27,11 +28,12 @@ from loomgraph.events import (
     StepSucceeded,
     node_path,
 )
+from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.format import bound_by_name, check_version, read_event
 from loomgraph.runtime.result import ActivationRecord, fold
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import RunHeader, Store, StoredEvent
+from loomgraph.store.protocol import RunHeader, RunStatus, Store, StoredEvent
 
 __all__ = ["Log", "PlainReader", "Stored", "read_log", "read_stored"]
 
@@ -39,11 +41,26 @@ _OURS = frozenset({"$unset", "$order"})
 
 
 @dataclass(frozen=True)
-class Log:
-    """One run: its header, its log, and what the log says of each activation."""
+class Log(DrawableRun):
+    """One run: its header, its log, and what the log says of each activation.
+
+    It is drawn over the graph as the log has it, without types and caps.
+    """
 
     header: RunHeader
     entries: tuple[Entry, ...]
+    shape: Any = field(default=None, repr=False)
+    """The structure of the graph that wrote it last, see `loomgraph.compile.blueprint`."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.header.run_id
+
+    @property
+    def status(self) -> RunStatus:
+        """What had become of the run."""
+        return self.header.status
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
@@ -54,6 +71,18 @@ class Log:
     def activations(self) -> tuple[ActivationRecord, ...]:
         """Every activation, skipped ones too, in the order they first appear in the log."""
         return fold(list(self.entries))
+
+    @cached_property
+    def graph(self) -> CompiledGraph:
+        """The graph that wrote the log, without code. Raises DrawingError for a log of version 1, which has no such."""
+        if self.shape is None or not is_blueprint(self.shape):
+            raise DrawingError(
+                "a log of version 1", "it does not keep its graph", f"Use graph.replay({self.run_id!r}, store=...)."
+            )
+        return rebuilt(self.shape)
+
+    def _drawn(self, run: Any) -> Drawn:
+        return self.graph.definition, self.graph.nest, self if run is None else run
 
 
 async def read_log(store: Store, run_id: str) -> Log:
@@ -75,7 +104,8 @@ class Stored:
     def log(self) -> Log:
         """Its log."""
         reader = PlainReader(Codec(), self.values)
-        return Log(self.header, tuple(reader.entry(stored) for stored in self.events))
+        entries = tuple(reader.entry(stored) for stored in self.events)
+        return Log(self.header, entries, reader.shape)
 
 
 async def read_stored(store: Store, run_id: str) -> Stored:
@@ -114,6 +144,11 @@ class PlainReader:
         elif kind is StepSucceeded:
             values = (values[0], self.later(values[1], key), values[2])
         return stored.time, kind, subject, plain_fields(self._codec, kind, values, self._values)
+
+    @property
+    def shape(self) -> Any:
+        """The structure of the graph of the pass that was read last."""
+        return None if self._shape is None else self._codec.load(Any, self._shape, self._values, "the graph")
 
     def load(self, ref: Any, where: str) -> Any:
         """What an event refers to, as plain JSON data."""

@@ -32,7 +32,7 @@ from loomgraph.events import (
     node_path,
 )
 from loomgraph.graph.ownership import own
-from loomgraph.runtime.drawing import Drawable, Drawn
+from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import RunStatus
 
@@ -225,7 +225,7 @@ def usage_of(entries: list[Entry]) -> Usage:
     return _used([record for records in passes for record in records if record.attempts])
 
 
-class RunResult(Drawable, Generic[OutT]):
+class RunResult(DrawableRun, Generic[OutT]):
     """The outcome of a run.
 
     `output` is the run's answer (None unless `status` is "succeeded"), `state` the final state if the workflow has

@@ -7,18 +7,23 @@ then nodes stand together, see `loomgraph.visualize.collapse`. DOT and text take
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from loomgraph.compile.nest import Nest
 from loomgraph.graph.definition import Definition
 from loomgraph.visualize.collapse import collapsed
+from loomgraph.visualize.comparing import Compared
 from loomgraph.visualize.diagram import Diagram, diagram
 from loomgraph.visualize.mermaid import MAX_EDGES, fits_mermaid, to_mermaid
 from loomgraph.visualize.overlay import Run
 from loomgraph.visualize.terminal import to_text
 
+Shown: TypeAlias = "Run | Compared"
+"""What can be laid over a drawing: a run, or two that are compared."""
+
 __all__ = [
     "Diagram",
+    "Shown",
     "collapsed",
     "diagram",
     "draw_dot",
@@ -34,7 +39,12 @@ __all__ = [
 
 
 def draw_mermaid(
-    definition: Definition, nest: Nest | None = None, run: Run | None = None, *, collapse: bool = True, **options: Any
+    definition: Definition,
+    nest: Nest | None = None,
+    run: Shown | None = None,
+    *,
+    collapse: bool = True,
+    **options: Any,
 ) -> str:
     """The definition as a Mermaid flowchart within Mermaid's default limits; `options` are those of `diagram`."""
     if not collapse:
@@ -43,14 +53,24 @@ def draw_mermaid(
 
 
 def draw_dot(
-    definition: Definition, nest: Nest | None = None, run: Run | None = None, *, collapse: bool = False, **options: Any
+    definition: Definition,
+    nest: Nest | None = None,
+    run: Shown | None = None,
+    *,
+    collapse: bool = False,
+    **options: Any,
 ) -> str:
     """The definition in Graphviz' DOT language; `options` are those of `diagram`."""
     return to_dot(_drawn(definition, nest, run, collapse, options))
 
 
 def draw_svg(
-    definition: Definition, nest: Nest | None = None, run: Run | None = None, *, collapse: bool = True, **options: Any
+    definition: Definition,
+    nest: Nest | None = None,
+    run: Shown | None = None,
+    *,
+    collapse: bool = True,
+    **options: Any,
 ) -> str:
     """The definition as SVG, laid out by Graphviz. Raises RendererMissingError, DrawingError."""
     from loomgraph.visualize.svg import to_svg
@@ -61,7 +81,7 @@ def draw_svg(
 def draw_png(
     definition: Definition,
     nest: Nest | None = None,
-    run: Run | None = None,
+    run: Shown | None = None,
     *,
     collapse: bool = True,
     scale: float = 2,
@@ -74,7 +94,12 @@ def draw_png(
 
 
 def draw_text(
-    definition: Definition, nest: Nest | None = None, run: Run | None = None, *, collapse: bool = False, **options: Any
+    definition: Definition,
+    nest: Nest | None = None,
+    run: Shown | None = None,
+    *,
+    collapse: bool = False,
+    **options: Any,
 ) -> str:
     """The definition as lines of text for a terminal; `options` are those of `diagram`."""
     return to_text(_drawn(definition, nest, run, collapse, options))
@@ -90,7 +115,7 @@ def to_dot(diagram: Diagram) -> str:
 def fitting(
     definition: Definition,
     nest: Nest | None,
-    run: Run | None,
+    run: Shown | None,
     fits: Callable[[Diagram], bool],
     **options: Any,
 ) -> Diagram:
@@ -106,7 +131,7 @@ def fitting(
 
 
 def _drawn(
-    definition: Definition, nest: Nest | None, run: Run | None, collapse: bool, options: dict[str, Any]
+    definition: Definition, nest: Nest | None, run: Shown | None, collapse: bool, options: dict[str, Any]
 ) -> Diagram:
     return fitting(definition, nest, run, _few, **options) if collapse else diagram(definition, nest, run, **options)
 

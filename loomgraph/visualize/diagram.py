@@ -24,6 +24,7 @@ from loomgraph.graph.definition import Compiled, Definition, EdgeDef, GraphBody,
 from loomgraph.graph.policy import MapSpec, Quorum, Wait
 from loomgraph.graph.refs import END_INDEX, START_INDEX, Ref
 from loomgraph.graph.signature import EMPTY, answer_type, describe_type
+from loomgraph.visualize.comparing import Compared, compared, is_comparison
 from loomgraph.visualize.overlay import IDLE, Overlay, Run, overlays
 from loomgraph.visualize.text import clipped, legible, wrapped
 
@@ -118,7 +119,7 @@ class Diagram:
 def diagram(
     definition: Definition,
     nest: Nest | None = None,
-    run: Run | None = None,
+    run: Run | Compared | None = None,
     *,
     depth: int | None = None,
     max_edges: int = 400,
@@ -131,7 +132,7 @@ def diagram(
     work = _Work(depth, max_edges)
     if nest is None:
         definition, nest = _examined(definition)
-    start = work.node("start", ("START", *_typed(definition.input)), None)
+    start = work.node("start", ("START", *_given(definition, definition.input)), None)
     work.count += len(definition.edges) + len(definition.joins)
     work.queue.append(_Scope(definition, nest, None, (), start, 0))
     while work.queue:
@@ -144,7 +145,10 @@ def _title(definition: Definition) -> str:
     return clipped(legible(definition.name).replace("\n", " "), _NAME_LIMIT)
 
 
-def _laid(work: _Work, run: Run) -> list[DiagramNode]:
+def _laid(work: _Work, run: Run | Compared) -> list[DiagramNode]:
+    if is_comparison(run):
+        two = compared(run)
+        return [replace(node, overlay=two.get(node.path, IDLE)) if node.path else node for node in work.nodes]
     laid = overlays(run, {node.path for node in work.nodes if node.kind == "map"}, work.alike)
     return [replace(node, overlay=laid.get(node.path, IDLE)) if node.path else node for node in work.nodes]
 
@@ -216,7 +220,7 @@ class _Drawer:
             self._node(node)
         end = scope.end
         if end is None:
-            end = work.node("end", ("END", *_typed(self.definition.output)), scope.cluster)
+            end = work.node("end", ("END", *_given(self.definition, self.definition.output)), scope.cluster)
         self.into[END_INDEX] = self.out_of[END_INDEX] = end
         self._loops()
         for join in self.definition.joins:
@@ -262,7 +266,7 @@ class _Drawer:
         title = _title(inner)
         also = () if inner.name == node.name else wrapped(f"graph {title}", _NAME_WIDTH, _NAME_LIMIT)
         entry = work.node(kind, (*lines, *also, *mapped), cluster, path)
-        end = work.node("end", ("END", *_typed(inner.output)), cluster)
+        end = work.node("end", ("END", *_given(inner, inner.output)), cluster)
         work.clusters.append(DiagramCluster(cluster, title, entry, path, scope.cluster))
         self.into[node.index], self.out_of[node.index] = entry, end
         found: Nest | None = getattr(graph, "nest", None)
@@ -378,6 +382,11 @@ def _map(spec: MapSpec) -> tuple[str, ...]:
             return (first, "skips failures")
         case _ as never:
             assert_never(never)
+
+
+def _given(definition: Definition, tp: Any) -> tuple[str, ...]:
+    """A type of a graph's own, if it is known: one that was rebuilt from a log has none."""
+    return () if "blueprint" in definition.metadata else _typed(tp)
 
 
 def _typed(tp: Any) -> tuple[str, ...]:

@@ -15,11 +15,28 @@ from loomgraph.visualize.text import counted, seconds
 
 __all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "merged", "overlays", "used"]
 
-Status: TypeAlias = Literal["running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped", "idle"]
+Status: TypeAlias = Literal[
+    "running",
+    "waiting",
+    "failed",
+    "cancelled",
+    "handled",
+    "succeeded",
+    "skipped",
+    "idle",
+    "differs",
+    "left",
+    "right",
+    "same",
+]
 """`idle`: the run never came to this node; `waiting`: for an answer or a signal. Of several activations the first in
-this order stands for all."""
+this order stands for all. The last four are of two runs that are compared: what both did and not alike, what only one
+of them did, and what was the same."""
 
-_RANK: Final[tuple[Status, ...]] = ("running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped")
+_RANK: Final[tuple[Status, ...]] = (
+    *("running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped"),
+    *("differs", "left", "right", "same"),
+)
 SYMBOLS: Final[dict[Status, str]] = {
     "running": "▶",
     "waiting": "?",
@@ -29,6 +46,10 @@ SYMBOLS: Final[dict[Status, str]] = {
     "succeeded": "✓",
     "skipped": "–",
     "idle": "·",
+    "differs": "≠",
+    "left": "◁",
+    "right": "▷",
+    "same": "=",
 }
 
 
@@ -61,7 +82,8 @@ class Overlay:
     """What became of one node. `visits` counts activations that were not skipped, `same` those with this status;
     `seconds` is their sum (None: none ended). With `items` the visits, attempts and seconds are those of a map's items,
     of which `lost` failed, while the status is the map's own. `tokens` and `cost` are those of all inside it.
-    `parts` are the statuses of the nodes that one box stands for, with how many have each."""
+    `parts` are the statuses of the nodes that one box stands for, with how many have each; `said` is said instead of
+    all this."""
 
     status: Status
     visits: int = 0
@@ -73,6 +95,7 @@ class Overlay:
     tokens: int = 0
     cost: float = 0.0
     parts: tuple[tuple[Status, int], ...] = ()
+    said: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -83,6 +106,8 @@ class Overlay:
     def text(self) -> str:
         """One line: a symbol, so that colour is never needed, then what is worth saying."""
         symbol = SYMBOLS[self.status]
+        if self.said:
+            return f"{symbol} {self.said}"
         if self.parts:
             total = () if self.seconds is None else (seconds(self.seconds),)
             said = (f"{number} {'not run' if status == 'idle' else status}" for status, number in self.parts)

@@ -80,7 +80,7 @@ def _sticks(c: str) -> bool:
 
 
 def seconds(value: float) -> str:
-    """A duration in two or three digits: `<0.1 ms`, `4.2 ms`, `0.31 s`, `12.3 s`, `2 min 05 s`."""
+    """A duration in two or three digits: `<0.1 ms`, `4.2 ms`, `0.31 s`, `2 min 05 s`, `3 h 07 min`, `2 d 04 h`."""
     if value < 0.00005:
         return "<0.1 ms"
     if value < 0.00995:
@@ -90,7 +90,12 @@ def seconds(value: float) -> str:
     if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
 
 
 def counted(value: float) -> str:

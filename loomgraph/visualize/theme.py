@@ -11,7 +11,7 @@ from typing import Final
 
 from loomgraph.visualize.overlay import Status
 
-__all__ = ["ERROR", "GROUP", "INK", "JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
+__all__ = ["CRITICAL", "ERROR", "FRAMES", "GROUP", "INK", "JOIN", "NODE", "STATUS", "TERMINAL", "UNKNOWN", "Style"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ INK: Final = "#7d8590"
 """A grey that can be read on white and on black, for what lies on the page itself."""
 ERROR: Final = "#cf222e"
 """A red that can be read on both, for edges that a failure takes, which are dashed too."""
+CRITICAL: Final = "#bc4c00"
+"""An orange that can be read on both, for what made a run as long as it was."""
 NODE: Final = Style("#f6f8fa", "#6e7781")
 TERMINAL: Final = Style("#d0d7de", "#57606a")
 JOIN: Final = Style("#ffffff", "#57606a")
@@ -43,4 +45,15 @@ STATUS: Final[dict[Status, Style]] = {
     "succeeded": Style("#dafbe1", "#1a7f37", width=2),
     "skipped": Style("#f6f8fa", "#8c959f", "#57606a", dashed=True),
     "idle": Style("#ffffff", "#afb8c1", "#57606a"),
+    "differs": Style("#ffd8b5", "#953800", width=4),
+    "left": Style("#f3e8ff", "#6639ba", width=2, dashed=True),
+    "right": Style("#ddf4ff", "#0969da", width=3, dashed=True),
+    "same": Style("#f6f8fa", "#57606a"),
 }
+FRAMES: Final = (
+    Style("#fff1c9", "#9a6700"),
+    Style("#ffdfb6", "#bc4c00"),
+    Style("#ffd8d3", "#a40e26"),
+    Style("#e8d9ff", "#6639ba"),
+)
+"""For frames within frames, by depth: they differ in outline and place, colour only helps."""

@@ -14,6 +14,12 @@ async function understood({ text, config }) {
   await mermaid.parse(text);
   // the same again, to see what it understood; only parse() takes comments out itself
   const { db } = await mermaid.mermaidAPI.getDiagramFromText(text.replace(/^%%.*\n/gm, ""));
+  if (db.getActorKeys) {
+    return {
+      actors: db.getActorKeys().map((key) => ({ id: key, text: db.getActors().get(key).description })),
+      messages: db.getMessages().map((m) => ({ from: m.from, to: m.to, text: m.message, type: m.type })),
+    };
+  }
   return {
     vertices: [...db.getVertices().values()].map((v) => ({ id: v.id, text: v.text, shape: v.type, classes: v.classes })),
     edges: db.getEdges().map((e) => ({ start: e.start, end: e.end, text: e.text, stroke: e.stroke })),
