@@ -162,10 +162,11 @@ def redacting(by: Redact | None, inner: Around) -> Around:
             result = await proceed(call)
             clean = by
             if by is redact or by is redact_environment:
-                secrets = environment_secrets()
+                secrets = environment_secrets()  # looked up once, and not for each text in the value
                 if not secrets and by is redact_environment:
                     return result
-                clean = partial(by, environment=secrets)
+                known = redact if by is redact else redact_environment
+                clean = partial(known, environment=secrets)
             content, value = clean(result.content), redacted(result.value, clean)
             if content == result.content and value == result.value:
                 return result

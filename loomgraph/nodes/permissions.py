@@ -19,6 +19,7 @@ from loomgraph.graph.context import Context, Whose
 from loomgraph.runtime.notes import note_about_user
 from loomgraph.tools.batch import Around, Proceed
 from loomgraph.tools.calls import ToolCall, ToolResult
+from loomgraph.tools.spill import text_of
 from loomgraph.tools.tool import Tool
 
 __all__ = ["Approval", "ApprovalRequest", "Decision", "Permissions", "Rule", "forget", "guarded"]
@@ -86,15 +87,19 @@ class _Memory(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`decision` for calls of tools whose name fits the pattern `tool`, for users that fit `user`, where `when` holds.
+    """`decision` for calls of tools whose name fits the pattern `tool`, for users that fit `user`, whose arguments fit
+    `arguments`, and where `when` holds.
 
-    Patterns are those of a shell (`write_*`). A call without a user fits no `user` but `"*"`. `when` is given the
-    arguments, references replaced; where it raises, the call is denied. `reason` is told with a denial or a question.
+    Patterns are those of a shell (`write_*`), which hold for all of a text, its slashes and line ends too:
+    `arguments={"path": "docs/*"}`; what is no text is compared as JSON, and an argument that is left out fits nothing.
+    A call without a user fits no `user` but `"*"`. `when` is given the arguments, references replaced; where it raises,
+    the call is denied. `reason` is told with a denial or a question.
     """
 
     decision: Decision
     tool: str = "*"
     user: str = "*"
+    arguments: Mapping[str, str] | None = None
     when: Callable[[Mapping[str, Any]], bool] | None = None
     reason: str = ""
 
@@ -108,6 +113,9 @@ class Rule:
             return False
         if self.user != "*" and (user_id is None or not fnmatch.fnmatchcase(user_id, self.user)):
             return False
+        for name, pattern in (self.arguments or {}).items():
+            if name not in arguments or not fnmatch.fnmatchcase(text_of(arguments[name]), pattern):
+                return False
         return self.when is None or self.when(arguments)
 
 

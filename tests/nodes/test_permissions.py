@@ -132,6 +132,18 @@ async def test_the_first_rule_that_fits_decides_by_tool_user_and_arguments() -> 
     assert paid == [("b", 5)]
 
 
+async def test_a_rule_fits_by_patterns_of_arguments() -> None:
+    rules = Permissions(
+        Rule("deny", "pay", arguments={"account": "[!b]*"}, reason="only b"),
+        Rule("allow", "pay", arguments={"account": "*", "amount": "5"}),
+        Rule("deny", arguments={"nothing": "*"}),
+    )
+    agent, model = payer(permissions=rules)
+    await agent.run("Pay.")
+    assert paid == [("b", 5)]
+    assert told(model.requests[1]) == ["100", "paid 5", "not permitted: only b."]
+
+
 async def test_a_rule_that_raises_denies_and_arguments_that_do_not_fit_ask_nobody() -> None:
     def broken(given: Any) -> bool:
         raise KeyError("oops")
