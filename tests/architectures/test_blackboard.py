@@ -81,10 +81,10 @@ async def test_in_turn_nobody_is_paid_to_pick_and_without_a_decider_the_coordina
     assert "answer the task from it instead" in told(coordinator.requests[0])
 
 
-async def test_everybody_sees_the_task_and_the_board_and_what_is_missing() -> None:
+def test_everybody_sees_the_task_and_the_board_and_what_is_missing() -> None:
     a, b = writer("a"), writer("b")
     agent, coordinator, decider = team([pick("a"), pick("b")], [go_on("a {b}"), answer("Done.")], [a, b])
-    await agent.run("Do {it}.")
+    agent.run_sync("Do {it}.")
     assert told(coordinator.requests[0]).endswith("Those who can write:\n- a: knows a\n- b: knows b")
     assert told(a.model.requests[0]).startswith("You are a.\n\nOthers and you work on a task by writing on a board.")
     assert heard(coordinator)[0] == heard(a.model)[0] == "<task>\nDo {it}.\n</task>"
@@ -107,13 +107,13 @@ async def test_the_board_is_typed_and_kept_and_is_the_answer_if_that_is_what_is_
         board_of(await Agent("plain", "echo").run("Hello"))
 
 
-async def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with_the_board() -> None:
+def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with_the_board() -> None:
     agent, coordinator, _ = team([pick("a"), pick("z"), pick("b")], [go_on(), answer("Done.")])
-    assert (await agent.run("Do it.")).output == "Done."
+    assert agent.run_sync("Do it.").output == "Done."
     assert heard(coordinator)[2].endswith("'z' is not there; there are 'a', 'b' and 'c'.\n</not_possible>")
     agent, *_ = team([pick("a"), pick("z"), pick("z")], [go_on()])
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     error = caught.value.__cause__
     assert isinstance(error, UnknownWorkerError)
     assert [entry.author for entry in error.finished.entries] == ["a"]
@@ -132,15 +132,15 @@ async def test_at_the_cap_and_on_a_spent_budget_the_board_is_kept() -> None:
     assert [entry.author for entry in board_of(failed.value.result).entries] == ["a"]
 
 
-async def test_an_answer_that_is_no_pick_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_that_is_no_pick_goes_back_once_and_is_then_an_error() -> None:
     agent, *_ = team(["a!", "a!!"], [])
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "a!!"
 
 
-async def test_contributors_are_agents_with_tools_architectures_and_graphs() -> None:
+def test_contributors_are_agents_with_tools_architectures_and_graphs() -> None:
     @tool(reads=())
     async def look(where: str) -> str:
         """Look somewhere."""
@@ -158,7 +158,7 @@ async def test_contributors_are_agents_with_tools_architectures_and_graphs() -> 
     coordinator, decider = ScriptedModel([pick("graph", "own", "list")]), ScriptedModel(verdicts)
     lists: Any = Agent("list", ScriptedModel([["one", "two"]]), output=list[str])
     way = Blackboard({"graph": wf, "own": ReAct(), "list": lists}, coordinator_model=coordinator, decider_model=decider)
-    result = await Agent("team", own, tools=[look], architecture=way).run("Do it.")
+    result = Agent("team", own, tools=[look], architecture=way).run_sync("Do it.")
     said = [(entry.kind, entry.author, entry.text) for entry in board_of(result).entries]
     assert said == [
         ("fact", "graph", "2"),

@@ -30,7 +30,10 @@ DYING = {
 # those are killed once in `make test`, the others in five lives each; `make crash` kills all of them everywhere
 NAMES = [name for name in PLAYS if EVERY or name not in {play for play, _ in DYING.values()}]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX"),
+    pytest.mark.timeout(600),  # killed at every write on a busy machine, one of them takes minutes
+]
 
 
 @pytest.fixture(scope="module")

@@ -66,9 +66,9 @@ async def test_it_costs_a_plan_the_steps_the_new_plans_and_an_answer(plans: list
     assert result.usage.model_calls == len(plans) + steps + 1 - failed
 
 
-async def test_a_step_sees_the_task_itself_and_what_it_needs_and_nothing_else() -> None:
+def test_a_step_sees_the_task_itself_and_what_it_needs_and_nothing_else() -> None:
     agent, planner, worker, synthesizer = doer(DIAMOND, step_instructions="Do your part.")
-    await agent.run("Do {it}.")
+    agent.run_sync("Do {it}.")
     seen = {part_of(request): asked(request) for request in worker.requests}
     assert seen["do a"] == "<task>\nDo {it}.\n</task>\n\n<your_step>\ndo a\n</your_step>"
     assert "<results>\na: do a\ndo a: done\n</results>" in seen["do c"]
@@ -78,22 +78,22 @@ async def test_a_step_sees_the_task_itself_and_what_it_needs_and_nothing_else() 
     assert heard(synthesizer)[0].count(": done") == 4
 
 
-async def test_the_planner_is_told_what_tools_a_worker_has() -> None:
+def test_the_planner_is_told_what_tools_a_worker_has() -> None:
     @tool(reads=())
     async def measure(city: str) -> int:
         """Measure a city."""
         return len(city)
 
     agent, planner, *_ = doer(plan(step("a")))
-    await agent.replace(tools=[measure]).run("Do it.")
+    agent.replace(tools=[measure]).run_sync("Do it.")
     assert told(planner.requests[0]).endswith("A worker has these tools:\n- measure: Measure a city.")
 
 
-async def test_a_picture_in_the_task_reaches_the_planner_the_steps_and_the_synthesizer() -> None:
+def test_a_picture_in_the_task_reaches_the_planner_the_steps_and_the_synthesizer() -> None:
     image = Image(url="https://example.org/{a}.png")
     agent, *models = doer(plan(step("a")))
     task = UserMessage(parts=(Text(text="What is this?"), image))
-    assert (await agent.replace(input=UserMessage).run(task)).output == "Done."
+    assert agent.replace(input=UserMessage).run_sync(task).output == "Done."
     for model in models:
         assert image in model.requests[0].messages[-1].parts
 
@@ -110,15 +110,15 @@ async def test_a_picture_in_the_task_reaches_the_planner_the_steps_and_the_synth
     ],
     ids=["empty", "long", "cyclic", "itself", "unknown", "id"],
 )
-async def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_error(
+def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_error(
     bad: Any, error: type[Any], said: str
 ) -> None:
     agent, planner, *_ = doer(bad, plan(step("a")), max_steps=4)
-    assert (await agent.run("Do it.")).output == "Done."
+    assert agent.run_sync("Do it.").output == "Done."
     assert said in heard(planner)[1]
     agent, planner, worker, _ = doer(bad, bad, max_steps=4)
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, error)
     assert said in str(caught.value.__cause__)
     assert worker.requests == []
@@ -166,10 +166,10 @@ async def test_a_spent_budget_in_a_step_is_a_failure_of_that_step() -> None:
     assert isinstance(error, BudgetExceededError)
 
 
-async def test_an_answer_that_is_no_plan_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_that_is_no_plan_goes_back_once_and_is_then_an_error() -> None:
     agent, *_ = doer("1. do it", "2. do it")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "2. do it"
 
@@ -201,7 +201,7 @@ async def test_steps_run_at_the_same_time_under_the_runs_limit() -> None:
         assert meeting.most == size
 
 
-async def test_a_step_is_done_by_an_architecture_an_agent_or_a_graph() -> None:
+def test_a_step_is_done_by_an_architecture_an_agent_or_a_graph() -> None:
     wf = Workflow("loud", input=str, output=list[str])
 
     @wf.node
@@ -215,7 +215,7 @@ async def test_a_step_is_done_by_an_architecture_an_agent_or_a_graph() -> None:
         (Agent("other", ScriptedModel(["by another"])), "by another"),
     ):
         agent, _, _, synthesizer = doer(plan(step("a")), step=does)
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
         assert said in heard(synthesizer)[0]
 
 

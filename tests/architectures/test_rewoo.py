@@ -64,10 +64,10 @@ async def test_it_costs_two_calls_and_one_for_each_new_plan(replans: int, plans:
     assert len(model.requests) == result.usage.model_calls == 2 + (len(plans) - 1)
 
 
-async def test_the_planner_is_told_the_tools_with_the_schemas_of_their_arguments_and_the_solver_the_results() -> None:
+def test_the_planner_is_told_the_tools_with_the_schemas_of_their_arguments_and_the_solver_the_results() -> None:
     steps = plan(call("E1", "add", a=1, b=2), call("E2", "add", a="#E1.sum", b="{{E1.sum}}"))
     agent, model = planner(steps, "Six.", plan_instructions="Plan it.", solve_instructions="Solve it.")
-    assert (await agent.run("What is {it}?")).output == "Six."
+    assert agent.run_sync("What is {it}?").output == "Six."
     assert told(model.requests[0]).startswith("Be exact.\n\nPlan it.\n\nThe tools:\n[")
     assert '"name": "add",\n    "description": "Add two numbers."' in told(model.requests[0])
     assert '"required": [\n        "a",\n        "b"\n      ]' in told(model.requests[0])
@@ -93,11 +93,11 @@ async def test_the_planner_is_told_the_tools_with_the_schemas_of_their_arguments
     ],
     ids=["empty", "long", "cyclic", "reference", "tool", "id", "arguments"],
 )
-async def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_error(
+def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_error(
     bad: Any, error: type[Any], said: str
 ) -> None:
     agent, model = planner(bad, GOOD, "Done.", max_steps=2)
-    result = await agent.run("Do it.")
+    result = agent.run_sync("Do it.")
     assert result.output == "Done."
     assert said in heard(model)[1]
     assert "<cannot_be_carried_out>" in heard(model)[1]
@@ -105,7 +105,7 @@ async def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_e
 
     agent, model = planner(bad, bad, max_steps=2)
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     cause: Any = caught.value.__cause__
     assert isinstance(cause, error)
     assert said in str(cause)
@@ -114,10 +114,10 @@ async def test_a_plan_that_cannot_be_carried_out_goes_back_once_and_is_then_an_e
     assert not [key for key in caught.value.finished if "@tools" in key], "nothing of it was carried out"
 
 
-async def test_an_error_in_a_later_plan_has_what_the_earlier_ones_came_to() -> None:
+def test_an_error_in_a_later_plan_has_what_the_earlier_ones_came_to() -> None:
     agent, _ = planner(BROKEN, plan(), plan(), max_replans=1)
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, EmptyPlanError)
     work = caught.value.__cause__.finished
     assert isinstance(work, Work)
@@ -143,21 +143,21 @@ async def test_a_new_plan_sees_the_results_so_far_and_may_refer_to_those_that_ar
     assert "#E2 names no call of this batch, which has 'E5' and 'E1'" in heard(model)[2]
 
 
-async def test_without_new_plans_left_the_solver_is_told_what_failed() -> None:
+def test_without_new_plans_left_the_solver_is_told_what_failed() -> None:
     agent, model = planner(BROKEN, "Only 3.")
-    assert (await agent.run("Do it.")).output == "Only 3."
+    assert agent.run_sync("Do it.").output == "Only 3."
     assert "E2 = shout" in heard(model)[1]
     assert "error: ValueError: no voice" in heard(model)[1]
     assert "skipped: not called" in heard(model)[1]
 
 
-async def test_an_answer_that_is_no_plan_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_that_is_no_plan_goes_back_once_and_is_then_an_error() -> None:
     agent, model = planner("First shout.", GOOD, "Done.")
-    assert (await agent.run("Do it.")).output == "Done."
+    assert agent.run_sync("Do it.").output == "Done."
     assert len(model.requests) == 3
     agent, _ = planner("First shout.", "Then add.")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "Then add."
 

@@ -55,9 +55,9 @@ async def test_it_costs_one_call_and_those_of_the_route(turns: int) -> None:
     assert asked(worker.requests[0]) == "What is on invoice 7?"
 
 
-async def test_the_classifier_is_told_the_routes_and_answers_with_one_of_them() -> None:
+def test_the_classifier_is_told_the_routes_and_answers_with_one_of_them() -> None:
     agent, model = desk(Router(ROUTES, instructions="Sort it."), choice("tech"))
-    assert (await agent.run("It smokes.")).output == "It smokes."
+    assert agent.run_sync("It smokes.").output == "It smokes."
     assert told(model.requests[0]) == (
         "Be brief.\n\nSort it.\n\nThe routes:\n- billing: money and invoices\n- tech: machines that do not work"
     )
@@ -65,11 +65,11 @@ async def test_the_classifier_is_told_the_routes_and_answers_with_one_of_them() 
     assert spec.json_schema["properties"]["route"]["enum"] == ["billing", "tech"]
 
 
-async def test_a_choice_that_leads_nowhere_is_an_error_with_what_was_chosen() -> None:
+def test_a_choice_that_leads_nowhere_is_an_error_with_what_was_chosen() -> None:
     for said, least in ((choice("sales"), 0.0), (choice("tech", 0.4), 0.5)):
         agent, _ = desk(Router(ROUTES, min_confidence=least), said)
         with pytest.raises(NodeFailedError) as caught:
-            await agent.run("Hello")
+            agent.run_sync("Hello")
         error = caught.value.__cause__
         assert isinstance(error, UnresolvableRouteError)
         assert (error.route, error.confidence, error.reason) == (said["route"], said["confidence"], "it says so")
@@ -77,35 +77,35 @@ async def test_a_choice_that_leads_nowhere_is_an_error_with_what_was_chosen() ->
         assert "classify/classifier" in caught.value.finished
 
 
-async def test_a_fallback_takes_what_leads_nowhere() -> None:
+def test_a_fallback_takes_what_leads_nowhere() -> None:
     for said in (choice("sales"), choice("tech", 0.4)):
         agent, _ = desk(Router(ROUTES, fallback="billing", min_confidence=0.5), said)
-        result = await agent.run("Hello")
+        result = agent.run_sync("Hello")
         assert result.output == "Hello"
         assert {"to tech", "tech"} <= {record.key for record in result.activations if record.status == "skipped"}
         assert result.node("classify")[0].output.choice.route == said["route"]
     agent, _ = desk(Router(ROUTES, fallback=Agent("person", ScriptedModel(["I look at it."]))), choice("sales"))
-    assert (await agent.run("Hello")).output == "I look at it."
+    assert agent.run_sync("Hello").output == "I look at it."
 
 
-async def test_an_answer_that_is_no_choice_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_that_is_no_choice_goes_back_once_and_is_then_an_error() -> None:
     agent, model = desk(Router(ROUTES), "billing!", choice("billing"))
-    assert (await agent.run("Hello")).output == "Hello"
+    assert agent.run_sync("Hello").output == "Hello"
     assert len(model.requests) == 2
     agent, _ = desk(Router(ROUTES), "billing!", "billing!!")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Hello")
+        agent.run_sync("Hello")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "billing!!"
 
 
-async def test_text_passes_as_it_was_written() -> None:
+def test_text_passes_as_it_was_written() -> None:
     agent, model = desk(Router(ROUTES), choice("tech"))
-    assert (await agent.run(NASTY)).output == NASTY
+    assert agent.run_sync(NASTY).output == NASTY
     assert heard(model) == [NASTY]
 
 
-async def test_a_route_is_an_architecture_of_the_agents_own_or_a_graph() -> None:
+def test_a_route_is_an_architecture_of_the_agents_own_or_a_graph() -> None:
     wf = Workflow("shout", input=str, output=str, doc="says it louder")
 
     @wf.node
@@ -118,8 +118,8 @@ async def test_a_route_is_an_architecture_of_the_agents_own_or_a_graph() -> None
         *(choice("own"), ToolCall(id="1", name="invoice", arguments={"number": 1}), "Paid.", choice("loud")),
         tools=[invoice],
     )
-    assert (await agent.run("Invoice 1?")).output == "Paid."
-    assert (await agent.run("hello")).output == "HELLO"
+    assert agent.run_sync("Invoice 1?").output == "Paid."
+    assert agent.run_sync("hello").output == "HELLO"
     assert "- loud: says it louder" in told(model.requests[0])
     assert told(model.requests[1]) == "Be brief."
 

@@ -68,10 +68,10 @@ async def test_it_costs_the_coordinators_calls_and_the_workers(rounds: list[list
     assert result.usage.model_calls == len(rounds) + 1 + sum(map(len, rounds))
 
 
-async def test_the_coordinator_sees_the_task_and_all_reports_and_a_worker_its_part_alone() -> None:
+def test_the_coordinator_sees_the_task_and_all_reports_and_a_worker_its_part_alone() -> None:
     a = worker("a")
     agent, model = boss([a, worker("b")], delegate(("a", "add 1"), ("b", "add 2")), answer("3"), instructions="Lead.")
-    assert (await agent.run("Sum up.")).output == "3"
+    assert agent.run_sync("Sum up.").output == "3"
     assert told(model.requests[0]) == "Be brief.\n\nLead.\n\nThe workers:\n- a: does a\n- b: does b"
     assert heard(model) == [
         "<task>\nSum up.\n</task>",
@@ -82,20 +82,20 @@ async def test_the_coordinator_sees_the_task_and_all_reports_and_a_worker_its_pa
     assert [len(request.messages) for request in a.model.requests] == [1]
 
 
-async def test_with_a_shared_conversation_a_worker_sees_the_task_and_what_was_reported() -> None:
+def test_with_a_shared_conversation_a_worker_sees_the_task_and_what_was_reported() -> None:
     a, b = worker("a"), worker("b")
     moves = [delegate(("a", "find it")), delegate(("b", "check it")), answer("Yes.")]
     agent, _ = boss([a, b], *moves, conversation="shared")
-    await agent.run("Is it so?")
+    agent.run_sync("Is it so?")
     assert "Is it so?" in heard(a.model)[0]
     assert "a did" in heard(b.model)[0]
     assert heard(b.model)[0].endswith("<your_part>\ncheck it\n</your_part>")
 
 
-async def test_a_forward_is_what_the_worker_said_last_word_for_word() -> None:
+def test_a_forward_is_what_the_worker_said_last_word_for_word() -> None:
     moves = [delegate(("a", "1")), delegate(("a", "2")), forward("a")]
     agent, model = boss([worker("a", "First.", NASTY)], *moves)
-    assert (await agent.run("Do it.")).output == NASTY
+    assert agent.run_sync("Do it.").output == NASTY
     assert len(model.requests) == 3
 
 
@@ -114,29 +114,29 @@ async def test_a_forward_of_another_type_than_the_answers_is_refused() -> None:
     assert caught.value.__cause__.raw == "three"
 
 
-async def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with_the_ledger() -> None:
+def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with_the_ledger() -> None:
     a = worker("a")
     agent, model = boss([a], delegate(("a", "1")), delegate(("a", "2"), ("c", "3")), answer("Well."))
-    assert (await agent.run("Do it.")).output == "Well."
+    assert agent.run_sync("Do it.").output == "Well."
     assert heard(model)[2].endswith("<not_possible>\n'c' is not there; there are 'a'.\n</not_possible>")
     assert len(a.model.requests) == 1
     for bad in (delegate(("c", "3")), forward("c")):
         agent, model = boss([worker("a")], delegate(("a", "1")), bad, bad)
         with pytest.raises(NodeFailedError) as caught:
-            await agent.run("Do it.")
+            agent.run_sync("Do it.")
         error = caught.value.__cause__
         assert isinstance(error, UnknownWorkerError)
         assert (error.worker, error.known) == ("c", ("a",))
         assert [report.text for report in error.finished.reports] == ["a did 1"]
 
 
-async def test_an_answer_that_is_no_move_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_that_is_no_move_goes_back_once_and_is_then_an_error() -> None:
     agent, model = boss([worker("a")], delegate(), answer("Done."))
-    assert (await agent.run("Do it.")).output == "Done."
+    assert agent.run_sync("Do it.").output == "Done."
     assert "assignments: List should have at least 1 item" in asked(model.requests[1])
     agent, _ = boss([worker("a")], delegate(("a", "1")), "I am done.", "Really.")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "Really."
     assert caught.value.finished["collect#0"].reports[0].text == "a did 1"
@@ -165,13 +165,13 @@ async def test_a_worker_made_on_the_way_has_its_instructions_and_the_agents_tool
     assert result.usage.model_calls == 3 + 1 + 3
 
 
-async def test_more_workers_than_allowed_and_a_taken_name_are_errors_with_the_ledger() -> None:
+def test_more_workers_than_allowed_and_a_taken_name_are_errors_with_the_ledger() -> None:
     one = {"name": "x", "instructions": "X."}
     for new, detail in (([one, {"name": "y", "instructions": "Y."}], "may make 1"), ([{**one, "name": "a"}], "taken")):
         move = delegate(("a", "1"), new_workers=new)
         agent, model = boss([worker("a")], delegate(("a", "0")), move, move, allow_spawn=True, max_spawned=1)
         with pytest.raises(NodeFailedError) as caught:
-            await agent.run("Do it.")
+            agent.run_sync("Do it.")
         assert isinstance(caught.value.__cause__, SpawnError)
         assert detail in str(caught.value.__cause__)
         assert len(caught.value.__cause__.finished.reports) == 1
@@ -207,10 +207,10 @@ async def test_a_worker_that_fails_ends_the_run_or_is_told_to_the_coordinator() 
     assert "a was told: 1\na did 1\n\nbad failed at: 2\nValueError: broken" in heard(model)[1]
 
 
-async def test_text_passes_as_it_was_written() -> None:
+def test_text_passes_as_it_was_written() -> None:
     a = worker("a")
     agent, model = boss([a], delegate(("a", NASTY)), answer(NASTY))
-    assert (await agent.run(NASTY)).output == NASTY
+    assert agent.run_sync(NASTY).output == NASTY
     assert heard(a.model) == [NASTY]
     assert heard(model)[1].count(NASTY) == 3
 

@@ -54,9 +54,9 @@ async def test_it_costs_the_turns(path: list[str]) -> None:
     assert result.usage.model_calls == len(path)
 
 
-async def test_an_agent_is_told_who_it_is_what_all_are_told_and_to_whom_it_may_hand_off() -> None:
+def test_an_agent_is_told_who_it_is_what_all_are_told_and_to_whom_it_may_hand_off() -> None:
     team, models = swarm({"a": [hand("c")], "b": [], "c": [answer("Done.")]}, handoffs={"a": ["c", "b"]})
-    await team.run("Do it.")
+    team.run_sync("Do it.")
     assert told(models["a"].requests[0]).startswith("You are a.\n\nBe kind.\n\nYou work on a task with others")
     assert told(models["a"].requests[0]).endswith("You can hand off to:\n- c\n- b")
     assert "You can hand off" not in told(models["c"].requests[0])
@@ -75,10 +75,10 @@ async def test_an_agent_is_told_who_it_is_what_all_are_told_and_to_whom_it_may_h
     ],
     ids=["all", "last", "none", "function"],
 )
-async def test_history_says_what_the_next_agent_sees_of_the_turns_before(history: Any, seen: list[str]) -> None:
+def test_history_says_what_the_next_agent_sees_of_the_turns_before(history: Any, seen: list[str]) -> None:
     turns = {"a": [hand("b", "first {turn}")], "b": [hand("c", "second")], "c": [answer("Done.")]}
     team, models = swarm(turns, history=history)
-    await team.run("Do {it}.")
+    team.run_sync("Do {it}.")
     shown = "".join(f"\n\n<turns_so_far>\n{text}\n</turns_so_far>" for text in seen)
     assert heard(models["c"]) == [f"<task>\nDo {{it}}.\n</task>{shown}"]
 
@@ -113,15 +113,15 @@ async def test_a_name_that_is_not_there_goes_back_once_and_is_then_an_error_with
     assert "on_error" not in str(caught.value)
 
 
-async def test_going_back_and_forth_is_an_error_with_the_turns() -> None:
+def test_going_back_and_forth_is_an_error_with_the_turns() -> None:
     team, _ = swarm({"a": [hand("b")] * 9, "b": [hand("a")] * 9}, max_ping_pong=3)
     with pytest.raises(NodeFailedError) as caught:
-        await team.run("Do it.")
+        team.run_sync("Do it.")
     error = caught.value.__cause__
     assert isinstance(error, PingPongError)
     assert (set(error.between), error.times, len(error.turns)) == ({"a", "b"}, 4, 4)
     ring = {"a": [hand("b")] * 2, "b": [hand("c")] * 2, "c": [hand("a"), answer("Done.")]}
-    assert (await swarm(ring, max_ping_pong=1)[0].run("Do it.")).output == "Done."
+    assert (swarm(ring, max_ping_pong=1)[0].run_sync("Do it.")).output == "Done."
 
 
 async def test_at_the_cap_the_error_has_the_turns() -> None:
@@ -142,13 +142,13 @@ async def test_a_spent_budget_keeps_the_turns() -> None:
     assert caught.value.finished["hub#1"].turns[0].message == "found {it}"
 
 
-async def test_an_answer_of_neither_kind_goes_back_once_and_is_then_an_error() -> None:
+def test_an_answer_of_neither_kind_goes_back_once_and_is_then_an_error() -> None:
     team, models = swarm({"a": ["I am done.", answer("Done.")]})
-    assert (await team.run("Do it.")).output == "Done."
+    assert team.run_sync("Do it.").output == "Done."
     assert len(models["a"].requests) == 2
     team, _ = swarm({"a": ["I am done.", "Really."]})
     with pytest.raises(NodeFailedError) as caught:
-        await team.run("Do it.")
+        team.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
 
 
