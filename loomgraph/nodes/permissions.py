@@ -91,7 +91,7 @@ class Rule:
     `arguments`, and where `when` holds.
 
     Patterns are those of a shell (`write_*`), which hold for all of a text, its slashes and line ends too:
-    `arguments={"path": "docs/*"}`; what is no text is compared as JSON, and an argument that is left out fits nothing.
+    `arguments={"path": "docs/*"}`; what is no text is compared as JSON, an argument that is left out by its default.
     A call without a user fits no `user` but `"*"`. `when` is given the arguments, references replaced; where it raises,
     the call is denied. `reason` is told with a denial or a question.
     """
@@ -114,7 +114,10 @@ class Rule:
         if self.user != "*" and (user_id is None or not fnmatch.fnmatchcase(user_id, self.user)):
             return False
         for name, pattern in (self.arguments or {}).items():
-            if name not in arguments or not fnmatch.fnmatchcase(text_of(arguments[name]), pattern):
+            known = tool.parameters.get("properties", {}).get(name, {})
+            if name not in arguments and "default" not in known:
+                return False
+            if not fnmatch.fnmatchcase(text_of(arguments.get(name, known.get("default"))), pattern):
                 return False
         return self.when is None or self.when(arguments)
 

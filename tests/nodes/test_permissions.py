@@ -144,6 +144,23 @@ async def test_a_rule_fits_by_patterns_of_arguments() -> None:
     assert told(model.requests[1]) == ["100", "paid 5", "not permitted: only b."]
 
 
+async def test_leaving_an_argument_out_is_no_way_around_a_rule() -> None:
+    wrote: list[str] = []
+
+    @tool(writes="path")
+    async def write(text: str, path: str = "/etc/passwd") -> str:
+        wrote.append(path)
+        return "written"
+
+    rules = Permissions(Rule("deny", "write", arguments={"path": "/etc/*"}), Rule("allow", "write"))
+    calls = assistant(
+        ToolCall(id="1", name="write", arguments={"text": "x"}),
+        ToolCall(id="2", name="write", arguments={"text": "x", "path": "/tmp/a"}),
+    )
+    await Agent("writer", ScriptedModel([calls, "Done."]), tools=[write], permissions=rules).run("Write.")
+    assert wrote == ["/tmp/a"]
+
+
 async def test_a_rule_that_raises_denies_and_arguments_that_do_not_fit_ask_nobody() -> None:
     def broken(given: Any) -> bool:
         raise KeyError("oops")
