@@ -13,7 +13,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, story
-from loomgraph.architectures.roles import Part, judging, noted, role, sections, shown, task_of, told_part, typed
+from loomgraph.architectures.roles import (
+    Part,
+    judging,
+    noted,
+    role,
+    sections,
+    shown,
+    task_of,
+    told_of,
+    told_part,
+    typed,
+)
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
 from loomgraph.models.protocol import Model
@@ -75,12 +86,12 @@ class ActorCritic:
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph of an agent that works this way, from its input to its output."""
         kinds = Kinds.of(agent)
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
 
         async def begin(task: Any) -> Any:
             return kinds.ready(task=task)
 
-        first = wf.node(typed(begin, task=agent.input, gives=kinds.ready))
+        first = wf.node(typed(begin, task=told_of(agent), gives=kinds.ready))
         act = wf.node(self._act(agent))
         critique = wf.node(self._critique(agent))
         best = wf.node(best_node(agent, self.threshold, self.at_cap))

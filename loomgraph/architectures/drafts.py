@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import Field
 
 from loomgraph.architectures.lessons import Lesson
-from loomgraph.architectures.roles import Travelling, typed
+from loomgraph.architectures.roles import Travelling, told_of, typed
 from loomgraph.errors import DefinitionError, ThresholdError
 from loomgraph.nodes.agent import Agent
 
@@ -94,7 +94,7 @@ class Kinds:
     def of(cls, agent: Agent[Any, Any]) -> Kinds:
         """Those of this agent."""
         generic: tuple[Any, ...] = (Ready, Draft, Accepted, Rejected)
-        return cls(*(kind[agent.input, agent.output] for kind in generic))
+        return cls(*(kind[told_of(agent), agent.output] for kind in generic))
 
     @property
     def outcome(self) -> Any:

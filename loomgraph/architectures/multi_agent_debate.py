@@ -23,6 +23,7 @@ from loomgraph.architectures.roles import (
     sections,
     shown,
     task_of,
+    told_of,
     told_part,
     typed,
 )
@@ -149,7 +150,7 @@ class _Kinds:
     def of(cls, agent: Agent[Any, Any]) -> _Kinds:
         generic: tuple[Any, ...] = (Opening, Agreed, Disagreed, Turn)
         position: Any = Position
-        return cls(position[agent.output], *(kind[agent.input, agent.output] for kind in generic))
+        return cls(position[agent.output], *(kind[told_of(agent), agent.output] for kind in generic))
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class MultiAgentDebate:
         kinds = _Kinds.of(agent)
         places = self._places(agent)
         seats = self._seats(places)
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
 
         async def begin(task: Any) -> Any:
             return kinds.opening(task=task)
@@ -218,7 +219,7 @@ class MultiAgentDebate:
             return debate.rounds[-1][0].answer
 
         running = kinds.opening | kinds.disagreed
-        first = wf.node(typed(begin, task=agent.input, gives=kinds.opening))
+        first = wf.node(typed(begin, task=told_of(agent), gives=kinds.opening))
         rounds = wf.node(typed(go_round, debate=running, gives=running), name="round")
         turns = wf.node(typed(invite, debate=running, gives=list_of(kinds.turn)))
         debate = wf.node(self._debater(agent, places))

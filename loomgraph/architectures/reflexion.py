@@ -24,6 +24,7 @@ from loomgraph.architectures.roles import (
     sections,
     shown,
     task_of,
+    told_of,
     told_part,
     typed,
 )
@@ -113,7 +114,7 @@ class Reflexion:
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph of an agent that works this way, from its input to its output."""
         kinds = Kinds.of(agent)
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
 
         async def begin(task: Any) -> Any:
             return kinds.ready(task=task)
@@ -122,7 +123,7 @@ class Reflexion:
             return rounds
 
         either = kinds.ready | kinds.rejected
-        first = wf.node(typed(begin, task=agent.input, gives=kinds.ready))
+        first = wf.node(typed(begin, task=told_of(agent), gives=kinds.ready))
         rounds = wf.node(typed(go_round, rounds=either, gives=either), name="round")
         recall = wf.node(self._recall(agent))
         attempt = wf.node(self._attempt(agent))
@@ -144,7 +145,7 @@ class Reflexion:
     def _recall(self, agent: Agent[Any, Any]) -> Any:
         limit, kept = self.top_k_lessons, self.lessons
         recalled: Any = Recalled
-        recalled = recalled[agent.input, agent.output]
+        recalled = recalled[told_of(agent), agent.output]
 
         async def recall(rounds: Any, ctx: Context) -> Any:
             chosen = list(reversed(rounds.lessons))[:limit]
@@ -160,7 +161,7 @@ class Reflexion:
     def _attempt(self, agent: Agent[Any, Any]) -> Any:
         draft = Kinds.of(agent).draft
         recalled: Any = Recalled
-        recalled = recalled[agent.input, agent.output]
+        recalled = recalled[told_of(agent), agent.output]
 
         def ask(given: Any) -> UserMessage:
             task = task_of(agent, given.task)
@@ -196,7 +197,7 @@ class Reflexion:
     def _reflect(self, agent: Agent[Any, Any]) -> Any:
         rejected = Kinds.of(agent).rejected
         reflected: Any = Reflected
-        reflected = reflected[agent.input, agent.output]
+        reflected = reflected[told_of(agent), agent.output]
 
         def ask(given: Any) -> UserMessage:
             last = given.drafts[-1]
@@ -218,7 +219,7 @@ class Reflexion:
     def _store(self, agent: Agent[Any, Any]) -> Any:
         ready, kept = Kinds.of(agent).ready, self.lessons
         reflected: Any = Reflected
-        reflected = reflected[agent.input, agent.output]
+        reflected = reflected[told_of(agent), agent.output]
 
         async def store(learned: Any, ctx: Context) -> Any:
             if not learned.text:  # a model that had nothing to say has taught nothing

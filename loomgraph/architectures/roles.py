@@ -49,6 +49,7 @@ __all__ = [
     "role",
     "sections",
     "shown",
+    "taken_by",
     "task_of",
     "told_of",
     "told_part",
@@ -151,8 +152,7 @@ def told_part(
     body = part(does, agent, name, input=takes, prompt=prompt)
     if isinstance(does, (str, Architecture)):
         return body
-    graph: Graph[Any, Any] = cast("Any", body).graph if isinstance(body, Agent) else cast("Any", body)
-    accepted = arms(graph.input_type)
+    graph, accepted = _graph_of(body), taken_by(body)
     text, conversation = str in accepted or Any in accepted, Conversation in accepted
     if not (text or conversation):
         raise DefinitionError(
@@ -172,6 +172,16 @@ def told_part(
     wf: Workflow[Any, Any] = Workflow(name, input=takes, output=graph.output_type)
     wf.chain(START, wf.node(typed(tell, value=takes, gives=gives)), wf.node(graph, name=name), END)
     return wf.compile()
+
+
+def taken_by(body: Embeddable) -> tuple[Any, ...]:
+    """The types that a part takes."""
+    return arms(_graph_of(body).input_type)
+
+
+def _graph_of(body: Embeddable) -> Graph[Any, Any]:
+    graph: Graph[Any, Any] = cast("Any", body).graph if isinstance(body, Agent) else cast("Any", body)
+    return graph
 
 
 def arms(tp: Any) -> tuple[Any, ...]:

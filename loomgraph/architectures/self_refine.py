@@ -12,11 +12,25 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, story
-from loomgraph.architectures.roles import Part, both, judging, noted, part, role, sections, shown, task_of, typed
+from loomgraph.architectures.roles import (
+    Part,
+    both,
+    judging,
+    noted,
+    part,
+    role,
+    sections,
+    shown,
+    taken_by,
+    task_of,
+    told_of,
+    typed,
+)
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent
+from loomgraph.nodes.conversation import Conversation
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = ["Critique", "SelfRefine"]
@@ -71,8 +85,9 @@ class SelfRefine:
 
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph of an agent that works this way, from its input to its output."""
-        kinds = Kinds.of(agent)
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        kinds, base = Kinds.of(agent), part(self.base, agent, "base")
+        takes = told_of(agent) if Conversation in taken_by(base) else agent.input
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=takes, output=agent.output, doc=agent.description)
 
         async def write(given: Any, answer: Any) -> Any:
             return kinds.draft(task=given, answer=answer)
@@ -80,17 +95,7 @@ class SelfRefine:
         async def go_round(rounds: Any) -> Any:
             return rounds
 
-        first = wf.node(
-            noted(
-                "draft",
-                part(self.base, agent, "base"),
-                write,
-                takes=agent.input,
-                answer=agent.output,
-                gives=kinds.draft,
-                called="base",
-            )
-        )
+        first = wf.node(noted("draft", base, write, takes=takes, answer=agent.output, gives=kinds.draft, called="base"))
         rounds = wf.node(
             typed(go_round, rounds=kinds.draft | kinds.rejected, gives=kinds.draft | kinds.rejected), name="round"
         )

@@ -22,6 +22,7 @@ from loomgraph.architectures.roles import (
     role,
     sections,
     task_of,
+    told_of,
     told_part,
     typed,
 )
@@ -135,7 +136,7 @@ class _Kinds:
     @classmethod
     def of(cls, agent: Agent[Any, Any]) -> _Kinds:
         generic: tuple[Any, ...] = (Growing, Grown, Branch, Found)
-        return cls(*(kind[agent.input] for kind in generic))
+        return cls(*(kind[told_of(agent)] for kind in generic))
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class TreeOfThoughts:
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph of an agent that works this way, from its input to its output."""
         kinds, deep = _Kinds.of(agent), self.search == "dfs"
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=agent.input, output=agent.output, doc=agent.description)
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
 
         async def plant(task: Any) -> Any:
             return kinds.growing(task=task, open=[Path()])
@@ -202,7 +203,7 @@ class TreeOfThoughts:
             chosen = _best(tree.open if tree.best is None else [tree.best], 1)[0]
             return kinds.found(task=tree.task, path=chosen)
 
-        first = wf.node(typed(plant, task=agent.input, gives=kinds.growing))
+        first = wf.node(typed(plant, task=told_of(agent), gives=kinds.growing))
         level = wf.node(typed(go_on, tree=kinds.growing, gives=kinds.growing), name="level")
         beam = wf.node(typed(branches, tree=kinds.growing, gives=list_of(kinds.branch)))
         branch = wf.node(self._branch(agent))

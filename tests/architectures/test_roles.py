@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,6 +177,40 @@ async def test_an_architecture_of_an_architecture_of_an_architecture_is_drawn_an
     assert result.output == "d"
     assert "attempt#0/base/act#0/actor/draft/base/model" in [record.key for record in result.activations]
     assert agent.to_mermaid().count('["model"]') == 1 + 2 + 1 + 2
+
+
+def content(request: ModelRequest) -> Any:
+    """What any role may say that is content with everything."""
+    match request.output and request.output.name:
+        case "Critique":
+            return {"feedback": "", "score": 1, "stop": True}
+        case "Review":
+            return {"score": 1, "issues": [], "summary": ""}
+        case "Evaluation" | "Appraisal":
+            return {"score": 1, "reason": ""}
+        case "Proposals":
+            return {"thoughts": ["a step"]}
+        case _:
+            return "Ada."
+
+
+@pytest.mark.parametrize("way", ["self-refine", "actor-critic", "reflexion", "multi-agent-debate", "tree-of-thoughts"])
+async def test_a_session_goes_on_with_what_was_asked_and_answered(way: str, tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path / 'runs.db'}"
+    model = Speaker(content)
+    agent = Agent("friend", model, architecture=way)
+    for question in ("Who wrote {it}?", "When was she born?", "And where?"):
+        assert (await agent.run(question, store=store, session_id="s")).output == "Ada."
+    per_run = len(model.requests) // 3
+    for request in model.requests[2 * per_run :]:
+        said_before = "\n".join(str(message) for message in request.messages)
+        assert all(text in said_before for text in ("Who wrote {it}?", "Ada.", "When was she born?", "And where?"))
+
+    wf = Workflow("shout", input=str, output=str)
+    wf.chain(START, wf.node(lambda text: "Ada.", name="loud"), END)
+    deaf = Agent("friend", model, architecture=SelfRefine(base=wf))
+    with pytest.raises(DefinitionError, match="session"):
+        await deaf.run("And?", store=store, session_id="s")
 
 
 async def test_input_that_is_a_message_or_a_model_is_shown_to_every_role() -> None:

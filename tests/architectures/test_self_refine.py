@@ -172,7 +172,7 @@ def test_the_drawing_shows_the_rounds_and_inside_them_every_call() -> None:
 
 DRAWN = """\
 flowchart TD
-    n0(["START<br/>str"])
+    n0(["START<br/>str #124; Conversation"])
     n1[["draft<br/>graph of 2 nodes"]]
     n2["round"]
     n3[["critique<br/>graph of 2 nodes"]]
