@@ -158,12 +158,12 @@ async def test_a_users_account_is_kept_in_the_store_over_runs_resumes_and_forks(
             await spender(2).resume("r", store=store, user_budget=UserBudget(cost=7))
         await spender(2).resume("r", store=store, user_budget=UserBudget(cost=8))
         assert await spent_by_user(store, "ada") == {"cost": 8}
-        fork = await spender(2).fork("r", store=store)
-        await spender(2).resume(fork, store=store, user_budget=UserBudget(cost=8))
-        assert await spent_by_user(store, "ada") == {"cost": 8}  # what a fork copied was paid by the run it is of
+        fork = await spender(2).fork("r", store=store, at="first")
+        await spender(2).resume(fork, store=store, user_budget=UserBudget(cost=10))
+        assert await spent_by_user(store, "ada") == {"cost": 10}  # what it copied was paid by the run it is a fork of
         await spender(2).run(1, user_budget=UserBudget("2026-12", cost=4), **given)
         assert await spent_by_user(store, "ada", "2026-12") == {"cost": 4}
-        assert await spent_by_user(store, "ada") == {"cost": 8}
+        assert await spent_by_user(store, "ada") == {"cost": 10}
 
 
 async def test_what_a_crashed_run_held_is_free_once_it_goes_on() -> None:
