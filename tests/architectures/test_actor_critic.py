@@ -49,9 +49,9 @@ async def test_two_calls_for_each_round_and_what_the_tools_take(
     assert result.output == [turn for turn in turns if isinstance(turn, str)][-1]
 
 
-async def test_the_actor_hears_the_task_first_and_then_all_its_answers_with_their_reviews() -> None:
+def test_the_actor_hears_the_task_first_and_then_all_its_answers_with_their_reviews() -> None:
     agent, model = actor("a1", review(0.5, "no source", "no date"), "a2", review(1))
-    await agent.replace(instructions="Be brief.").run("Do it.")
+    agent.replace(instructions="Be brief.").run_sync("Do it.")
     assert [role_of(request) for request in model.requests] == ["agent", "critic", "agent", "critic"]
     first, critic, again, last = model.requests
     assert (told(first), said(first)) == ("Be brief.", "Do it.")
@@ -63,40 +63,40 @@ async def test_the_actor_hears_the_task_first_and_then_all_its_answers_with_thei
 
 
 @pytest.mark.parametrize(("scores", "best"), [((0.3, 0.7, 0.5), "a2"), ((0.7, 0.7, 0.7), "a1"), ((0, 0, 0.1), "a3")])
-async def test_the_best_answer_is_given_and_of_equal_ones_the_earliest(scores: tuple[float, ...], best: str) -> None:
+def test_the_best_answer_is_given_and_of_equal_ones_the_earliest(scores: tuple[float, ...], best: str) -> None:
     agent, _ = actor(*[turn for number, score in enumerate(scores, 1) for turn in (f"a{number}", review(score))])
-    assert (await agent.run("Do it.")).output == best
+    assert agent.run_sync("Do it.").output == best
 
 
-async def test_answers_that_were_not_good_enough_are_an_error_that_has_them_if_that_is_wanted() -> None:
+def test_answers_that_were_not_good_enough_are_an_error_that_has_them_if_that_is_wanted() -> None:
     agent, _ = actor("a1", review(0.6), "a2", review(0.5), max_rounds=2, at_cap="fail")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     error = caught.value.__cause__
     assert isinstance(error, ThresholdError)
     assert (error.best, error.score, error.threshold, error.drafts) == ("a1", 0.6, 0.9, ("a1", "a2"))
 
 
-async def test_a_review_that_cannot_be_read_fails_the_run_with_the_answer_kept() -> None:
+def test_a_review_that_cannot_be_read_fails_the_run_with_the_answer_kept() -> None:
     agent, model = actor("a1", "good!", "really good!")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Do it.")
+        agent.run_sync("Do it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == "really good!"
     assert caught.value.finished["act#0"].answer == "a1"
     assert len(model.requests) == 3
 
 
-async def test_an_actor_may_be_any_graph_that_takes_text_or_another_architecture() -> None:
+def test_an_actor_may_be_any_graph_that_takes_text_or_another_architecture() -> None:
     wf = Workflow("shout", input=str, output=str)
     wf.chain(START, wf.node(lambda text: text.upper()[-9:], name="loud"), END)
     critic = ScriptedModel([review(0.1), review(1)])
     agent = Agent("actor", "echo", architecture=ActorCritic(base=wf, critic_model=critic))
-    assert (await agent.run("Do it.")).output == "R.\n</NOW>"
+    assert agent.run_sync("Do it.").output == "R.\n</NOW>"
 
     refining = {"feedback": "", "score": 0.5, "stop": True}
     agent, model = actor("a1", refining, review(0.2), "a2", refining, review(0.9), base=SelfRefine())
-    assert (await agent.run("Do it.")).output == "a2"
+    assert agent.run_sync("Do it.").output == "a2"
     assert [role_of(request) for request in model.requests] == ["agent", "critic", "critic"] * 2
     assert "<draft_1>\na1" in said(model.requests[3])
 
@@ -106,11 +106,11 @@ async def test_an_actor_may_be_any_graph_that_takes_text_or_another_architecture
         _ = Agent("actor", "echo", architecture=ActorCritic(base=number)).graph
 
 
-async def test_pictures_are_shown_in_every_round_to_both() -> None:
+def test_pictures_are_shown_in_every_round_to_both() -> None:
     picture = Image(url="https://example.org/cat.png")
     model = ScriptedModel(["a dog", review(0.1), "a cat", review(1)])
     agent: Agent[Any, Any] = Agent("seer", model, input=UserMessage, architecture=ActorCritic())
-    assert (await agent.run(user("What is it?", picture))).output == "a cat"
+    assert agent.run_sync(user("What is it?", picture)).output == "a cat"
     for request in model.requests:
         message = request.messages[-1]
         assert isinstance(message, UserMessage)
@@ -120,7 +120,7 @@ async def test_pictures_are_shown_in_every_round_to_both() -> None:
     inner = Agent("inner", inside)
     way = ActorCritic(base=inner, critic_model=ScriptedModel([review(0.1), review(1)]))
     agent = Agent("seer", "echo", input=UserMessage, architecture=way)
-    assert (await agent.run(user("?", picture))).output == "a cat"
+    assert agent.run_sync(user("?", picture)).output == "a cat"
     assert all("Image" in repr(request.messages) for request in inside.requests)
 
 

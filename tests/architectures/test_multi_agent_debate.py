@@ -60,9 +60,9 @@ async def test_everybody_answers_in_each_round_and_a_judge_is_asked_only_where_n
     assert result.output == output
 
 
-async def test_a_debater_sees_the_task_alone_and_then_its_own_answer_and_those_of_the_others() -> None:
+def test_a_debater_sees_the_task_alone_and_then_its_own_answer_and_those_of_the_others() -> None:
     agent, [a, b, judge] = panel(["one", "two"], ["{three}", "four"], rounds=1, judge="five")
-    assert (await agent.replace(instructions="Be brief.").run("Well?")).output == "five"
+    assert agent.replace(instructions="Be brief.").run_sync("Well?").output == "five"
     assert said(a.requests[0]) == said(b.requests[0]) == "Well?"
     assert "<your_answer>\none\n</your_answer>\n\n<other_answer_1>\nb:\n{three}\n</other_answer_1>" in said(
         a.requests[1]
@@ -84,11 +84,11 @@ async def test_a_debater_sees_the_task_alone_and_then_its_own_answer_and_those_o
         (["no", "the sea and the sky are blue", "the sea and the sky were blue"], "the sea and the sky are blue"),
     ],
 )
-async def test_in_a_vote_the_largest_group_of_like_answers_wins_and_of_equal_ones_the_earliest(
+def test_in_a_vote_the_largest_group_of_like_answers_wins_and_of_equal_ones_the_earliest(
     last: list[str], wins: str
 ) -> None:
     agent, _ = panel(*[[answer] for answer in last], rounds=0)
-    assert (await agent.run("Well?")).output == wins
+    assert agent.run_sync("Well?").output == wins
 
 
 class Verdict(BaseModel):
@@ -96,15 +96,15 @@ class Verdict(BaseModel):
     years: int
 
 
-async def test_answers_of_a_type_agree_if_they_are_equal_or_as_a_function_says() -> None:
+def test_answers_of_a_type_agree_if_they_are_equal_or_as_a_function_says() -> None:
     ten, nine = Verdict(guilty=True, years=10), Verdict(guilty=True, years=9)
     agent, models = panel([ten], [ten], output=Verdict)
-    assert (await agent.run("Well?")).output == ten
+    assert agent.run_sync("Well?").output == ten
     agent, models = panel([ten, ten], [nine, nine], output=Verdict, rounds=1)
-    assert (await agent.run("Well?")).output == ten
+    assert agent.run_sync("Well?").output == ten
     assert calls(models) == 4
     agent, models = panel([ten], [nine], output=Verdict, alike=lambda one, other: float(one.guilty == other.guilty))
-    assert (await agent.run("Well?")).output == ten
+    assert agent.run_sync("Well?").output == ten
     assert calls(models) == 2
 
 
@@ -156,11 +156,11 @@ async def test_a_debater_that_fails_sits_out_from_then_on() -> None:
     assert [len(positions) for positions in result.node("weigh")[-1].output.rounds] == [3, 2, 2]
 
 
-async def test_fewer_debaters_than_a_quorum_fail_the_run_with_all_that_was_said() -> None:
+def test_fewer_debaters_than_a_quorum_fail_the_run_with_all_that_was_said() -> None:
     refused = ModelAuthenticationError("b", "no key")
     agent, _ = panel(["1", "2"], ["4", refused], ["7", refused])
     with pytest.raises(NodeFailedError, match="1 of 3 debaters are left, and the debate needs 2") as caught:
-        await agent.run("Well?")
+        agent.run_sync("Well?")
     error = caught.value.__cause__
     assert isinstance(error, DebateQuorumError)
     assert [absent.debater for absent in error.absent] == ["b", "c"]
@@ -168,30 +168,30 @@ async def test_fewer_debaters_than_a_quorum_fail_the_run_with_all_that_was_said(
 
     agent, _ = panel(["1"], ["2"], [refused], [refused], [refused])
     with pytest.raises(NodeFailedError, match="2 of 5 debaters are left, and the debate needs 3"):
-        await agent.run("Well?")
+        agent.run_sync("Well?")
 
     agent, _ = panel(["1", "2"], ["4", refused], ["7", refused], quorum=1)
-    assert (await agent.run("Well?")).output == "2"
+    assert agent.run_sync("Well?").output == "2"
 
 
-async def test_an_answer_that_cannot_be_read_makes_its_debater_sit_out_and_an_unreadable_judge_fails_the_run() -> None:
+def test_an_answer_that_cannot_be_read_makes_its_debater_sit_out_and_an_unreadable_judge_fails_the_run() -> None:
     ten = Verdict(guilty=True, years=10)
     agent, _ = panel([ten], ["guilty", "very guilty"], [ten], output=Verdict)
-    result = await agent.run("Well?")
+    result = agent.run_sync("Well?")
     assert result.output == ten
     assert "OutputValidationError" in [getattr(one.output, "error", None) for one in result.node("debate")]
 
     agent, _ = panel([ten], [Verdict(guilty=False, years=0)], output=Verdict, rounds=0, judge=["hm", "hm!"])
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Well?")
+        agent.run_sync("Well?")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.finished["weigh#0"].rounds[0][0].answer == ten
 
 
-async def test_a_spent_budget_and_a_mistake_in_code_are_no_reason_to_sit_out() -> None:
+def test_a_spent_budget_and_a_mistake_in_code_are_no_reason_to_sit_out() -> None:
     agent, _ = panel(["1"], ["2"], ["3"])
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Well?", budget=Budget(model_calls=2))
+        agent.run_sync("Well?", budget=Budget(model_calls=2))
     assert isinstance(caught.value.__cause__, BudgetExceededError)
 
     def mistaken(request: ModelRequest) -> Any:
@@ -199,14 +199,14 @@ async def test_a_spent_budget_and_a_mistake_in_code_are_no_reason_to_sit_out() -
 
     agent, _ = panel(["1"], ["2"], [mistaken])
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Well?")
+        agent.run_sync("Well?")
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-async def test_debaters_are_copies_of_the_agent_or_architectures_agents_and_graphs_in_a_row() -> None:
+def test_debaters_are_copies_of_the_agent_or_architectures_agents_and_graphs_in_a_row() -> None:
     model = ScriptedModel(["1", "2", "1"])
     agent = Agent("panel", model, instructions="Be brief.", architecture=MultiAgentDebate(3, rounds=0))
-    result = await agent.run("Well?", limit=1)
+    result = agent.run_sync("Well?", limit=1)
     assert result.output == "1"
     assert [position.debater for position in result.node("weigh")[0].output.rounds[0]] == [
         "debater 1",
@@ -219,7 +219,7 @@ async def test_debaters_are_copies_of_the_agent_or_architectures_agents_and_grap
     wf.chain(START, wf.node(lambda text: text.upper(), name="loud"), END)
     stop = {"feedback": "", "score": 1, "stop": True}
     agent = Agent("panel", ScriptedModel(["WELL?", stop]), architecture=MultiAgentDebate([SelfRefine(), wf]))
-    assert (await agent.run("Well?")).output == "WELL?"
+    assert agent.run_sync("Well?").output == "WELL?"
 
 
 def test_settings_that_cannot_be_meant_are_refused() -> None:

@@ -53,9 +53,9 @@ async def test_each_attempt_is_judged_and_all_but_the_last_teach_a_lesson(
     assert result.output == [turn for turn in turns if isinstance(turn, str)][-1]
 
 
-async def test_an_attempt_is_a_fresh_start_with_the_lessons_the_latest_first() -> None:
+def test_an_attempt_is_a_fresh_start_with_the_lessons_the_latest_first() -> None:
     agent, model = learner("a1", judged(0.1), " look twice ", "a2", judged(0.2), "ask first", "a3", judged(0.9))
-    await agent.replace(instructions="Be brief.").run("Find it.")
+    agent.replace(instructions="Be brief.").run_sync("Find it.")
     assert [role_of(request) for request in model.requests] == [
         *("agent", "evaluator", "reflector"),
         *("agent", "evaluator", "reflector"),
@@ -74,27 +74,27 @@ async def test_an_attempt_is_a_fresh_start_with_the_lessons_the_latest_first() -
 
 
 @pytest.mark.parametrize(("scores", "best"), [((0.3, 0.7, 0.5), "a2"), ((0.7, 0.7, 0.7), "a1"), ((0, 0, 0.1), "a3")])
-async def test_the_best_answer_is_given_and_of_equal_ones_the_earliest(scores: tuple[float, ...], best: str) -> None:
+def test_the_best_answer_is_given_and_of_equal_ones_the_earliest(scores: tuple[float, ...], best: str) -> None:
     turns: list[Any] = []
     for number, score in enumerate(scores, 1):
         turns += [f"a{number}", judged(score), f"l{number}"]
     agent, _ = learner(*turns[:-1])
-    assert (await agent.run("Find it.")).output == best
+    assert agent.run_sync("Find it.").output == best
 
 
-async def test_attempts_that_were_not_good_enough_are_an_error_that_has_them_if_that_is_wanted() -> None:
+def test_attempts_that_were_not_good_enough_are_an_error_that_has_them_if_that_is_wanted() -> None:
     agent, _ = learner("a1", judged(0.6), "l1", "a2", judged(0.5), max_attempts=2, at_cap="fail")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Find it.")
+        agent.run_sync("Find it.")
     error = caught.value.__cause__
     assert isinstance(error, ThresholdError)
     assert (error.best, error.score, error.threshold, error.drafts) == ("a1", 0.6, 0.8, ("a1", "a2"))
 
 
-async def test_a_judgement_that_cannot_be_read_fails_the_run_with_the_attempt_kept() -> None:
+def test_a_judgement_that_cannot_be_read_fails_the_run_with_the_attempt_kept() -> None:
     agent, _ = learner("a1", "good!", "really good!")
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Find it.")
+        agent.run_sync("Find it.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.node == "evaluate/evaluator/answer"
     assert caught.value.finished["attempt#0"].answer == "a1"
@@ -169,10 +169,10 @@ async def test_lessons_in_a_store_outlive_the_process_and_the_same_one_is_kept_o
         assert [found.user_id for found in await kept.recall("", user_id=None, limit=5)] == [None]
 
 
-async def test_a_reflection_that_says_nothing_teaches_nothing() -> None:
+def test_a_reflection_that_says_nothing_teaches_nothing() -> None:
     kept = MemoryLessons()
     agent, model = learner("a1", judged(0), "  ", "a2", judged(1), lessons=kept)
-    assert (await agent.run("Find it.")).output == "a2"
+    assert agent.run_sync("Find it.").output == "a2"
     assert kept.lessons == ()
     assert said(model.requests[3]) == "Find it."
 

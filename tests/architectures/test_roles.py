@@ -45,11 +45,11 @@ def test_pictures_stay_between_the_texts_around_them() -> None:
     ]
 
 
-async def test_instructions_may_be_functions_of_the_context_in_every_role() -> None:
+def test_instructions_may_be_functions_of_the_context_in_every_role() -> None:
     play = PLAYS["reflexion"]
     model = Speaker(play.answer)
     agent = play.agent(model).replace(instructions=lambda ctx: f"You work for {{{ctx.user_id}}}.")
-    await agent.run(play.task, user_id="ada")
+    agent.run_sync(play.task, user_id="ada")
     assert {role_of(request) for request in model.requests} == {"agent", "evaluator", "reflector"}
     assert all("You work for {ada}." in told(request) for request in model.requests)
 
@@ -87,7 +87,7 @@ async def test_a_run_is_not_resumed_with_another_critic_unless_that_is_said() ->
         await stricter.resume("r", store=store)
 
 
-async def test_hooks_of_the_agent_see_what_its_roles_are_asked() -> None:
+def test_hooks_of_the_agent_see_what_its_roles_are_asked() -> None:
     seen: list[str] = []
 
     def look(request: ModelRequest, ctx: Context) -> None:
@@ -96,16 +96,16 @@ async def test_hooks_of_the_agent_see_what_its_roles_are_asked() -> None:
     play = PLAYS["self_refine"]
     way = SelfRefine(max_rounds=4, critic_model=Speaker(play.answer))
     agent = play.agent(Speaker(play.answer)).replace(architecture=way, hooks=Hooks(before_model=look))
-    assert (await agent.run(play.task)).output == play.output
+    assert agent.run_sync(play.task).output == play.output
     assert seen == ["agent", "agent", "critic", *["refiner", "critic"] * 3]
 
 
-async def test_a_role_has_the_settings_of_the_agent_unless_it_has_a_model_of_its_own() -> None:
+def test_a_role_has_the_settings_of_the_agent_unless_it_has_a_model_of_its_own() -> None:
     agent = Agent("x", ScriptedModel(["1"]), temperature=0.5, max_tokens=9, repairs=0)
     same = role(agent, "r", "Say.", input=str, output=int, prompt=lambda value: value)
     own = role(agent, "r", "Say.", input=str, output=int, prompt=lambda value: value, model=ScriptedModel(["1"]))
     for made, temperature in ((same, 0.5), (own, None)):
-        result = await made.run("?")
+        result = made.run_sync("?")
         assert result.output == 1
         model = made.model
         assert isinstance(model, ScriptedModel)
@@ -124,7 +124,7 @@ async def test_what_is_done_is_noted_with_what_it_was_given() -> None:
     assert [record.key for record in result.activations] == ["part", "part/double", "note"]
 
 
-async def test_a_part_is_an_architecture_or_its_name_or_a_graph() -> None:
+def test_a_part_is_an_architecture_or_its_name_or_a_graph() -> None:
     agent = Agent("x", ScriptedModel(["a", "b"]), instructions="Be brief.")
     for does in ("react", Agent("y", ScriptedModel(["c"])), Workflow("w", input=str, output=str)):
         if isinstance(does, Workflow):
@@ -137,7 +137,7 @@ async def test_a_part_is_an_architecture_or_its_name_or_a_graph() -> None:
         part("reakt", agent, "p").__loomgraph_embed__()
 
 
-async def test_a_part_that_takes_text_alone_refuses_pictures_rather_than_lose_them() -> None:
+def test_a_part_that_takes_text_alone_refuses_pictures_rather_than_lose_them() -> None:
     wf = Workflow("echo", input=str, output=str)
     wf.chain(START, wf.node(lambda text: text, name="same"), END)
     told_to = told_part(
@@ -146,10 +146,10 @@ async def test_a_part_that_takes_text_alone_refuses_pictures_rather_than_lose_th
     graph: Any = Workflow("outer", input=str, output=str)
     graph.chain(START, graph.node(told_to), END)
     with pytest.raises(Exception, match="takes text, and the task has pictures"):
-        await graph.compile().run("?")
+        graph.compile().run_sync("?")
 
 
-async def test_architectures_by_name_work_wherever_agents_do() -> None:
+def test_architectures_by_name_work_wherever_agents_do() -> None:
     evaluated = {"score": 1, "reason": ""}
     inner = Agent("inner", ScriptedModel(["inner answer", evaluated]), architecture="reflexion")
     outer = Agent(
@@ -159,7 +159,7 @@ async def test_architectures_by_name_work_wherever_agents_do() -> None:
     wf.edge(START, wf.node(inner))
     wf.edge(START, wf.node(outer))
     wf.join(["inner", "outer"], into=END)
-    assert (await wf.compile().run("Go.")).output == ["inner answer", "dear me"]
+    assert wf.compile().run_sync("Go.").output == ["inner answer", "dear me"]
 
     boss = Agent(
         "boss", ScriptedModel([{"kind": "no"}]), tools=[inner.replace(model=ScriptedModel(["deep", evaluated]))]
@@ -167,13 +167,13 @@ async def test_architectures_by_name_work_wherever_agents_do() -> None:
     assert boss.tools[0].name == "inner"
 
 
-async def test_an_architecture_of_an_architecture_of_an_architecture_is_drawn_and_runs() -> None:
+def test_an_architecture_of_an_architecture_of_an_architecture_is_drawn_and_runs() -> None:
     good = {"score": 1, "reason": ""}
     stop = {"feedback": "", "score": 1, "stop": True}
     fine = {"score": 1, "issues": [], "summary": ""}
     way = Reflexion(base=ActorCritic(base=SelfRefine()))
     agent = Agent("deep", ScriptedModel(["d", stop, fine, good]), architecture=way)
-    result = await agent.run(f"Do {HARSH}")
+    result = agent.run_sync(f"Do {HARSH}")
     assert result.output == "d"
     assert "attempt#0/base/act#0/actor/draft/base/model" in [record.key for record in result.activations]
     assert agent.to_mermaid().count('["model"]') == 1 + 2 + 1 + 2
@@ -213,13 +213,13 @@ async def test_a_session_goes_on_with_what_was_asked_and_answered(way: str, tmp_
         await deaf.run("And?", store=store, session_id="s")
 
 
-async def test_input_that_is_a_message_or_a_model_is_shown_to_every_role() -> None:
+def test_input_that_is_a_message_or_a_model_is_shown_to_every_role() -> None:
     stop = {"feedback": "", "score": 1, "stop": True}
     model = ScriptedModel(["d", stop])
     agent: Agent[Any, Any] = Agent("x", model, input=Pair, architecture="self-refine")
-    await agent.run(Pair(left=1, right=2))
+    agent.run_sync(Pair(left=1, right=2))
     assert all('"left": 1' in said(request) for request in model.requests)
     model = ScriptedModel(["d", stop])
     either: Agent[Any, Any] = Agent("x", model, input=str | UserMessage, architecture="self-refine")
-    await either.run(user("a", "b"))
+    either.run_sync(user("a", "b"))
     assert said(model.requests[1]).startswith("<task>\nab\n</task>")

@@ -50,9 +50,9 @@ async def test_b_calls_for_the_first_draft_and_two_less_one_for_each_round(
     assert result.output == [turn for turn in turns if isinstance(turn, str)][-1]
 
 
-async def test_author_critic_and_refiner_are_told_what_they_are_and_shown_what_there_is() -> None:
+def test_author_critic_and_refiner_are_told_what_they_are_and_shown_what_there_is() -> None:
     agent, model = writer("d1", review(0.5), "d2", review(0.6), max_rounds=2)
-    await agent.replace(instructions="Be brief.").run("Write.")
+    agent.replace(instructions="Be brief.").run_sync("Write.")
     assert [role_of(request) for request in model.requests] == ["agent", "critic", "refiner", "critic"]
     first, critic, refiner, again = model.requests
     assert (told(first), said(first)) == ("Be brief.", "Write.")
@@ -67,35 +67,33 @@ async def test_author_critic_and_refiner_are_told_what_they_are_and_shown_what_t
 @pytest.mark.parametrize(
     ("scores", "best"), [((0.3, 0.7, 0.5), "d2"), ((0.7, 0.7, 0.7), "d1"), ((0.1, 0.2, 0.3), "d3"), ((0, 0, 0), "d1")]
 )
-async def test_the_best_draft_is_the_answer_and_of_equal_ones_the_earliest(
-    scores: tuple[float, ...], best: str
-) -> None:
+def test_the_best_draft_is_the_answer_and_of_equal_ones_the_earliest(scores: tuple[float, ...], best: str) -> None:
     turns = [turn for number, score in enumerate(scores, 1) for turn in (f"d{number}", review(score))]
     agent, _ = writer(*turns)
-    assert (await agent.run("Write.")).output == best
+    assert agent.run_sync("Write.").output == best
 
 
-async def test_a_threshold_that_was_not_reached_is_an_error_with_all_drafts_if_that_is_wanted() -> None:
+def test_a_threshold_that_was_not_reached_is_an_error_with_all_drafts_if_that_is_wanted() -> None:
     agent, _ = writer("d1", review(0.6), "d2", review(0.5), max_rounds=2, threshold=0.8, at_cap="fail")
     with pytest.raises(NodeFailedError, match=r"none of 2 drafts reached the score 0\.8.*best one has 0\.6") as caught:
-        await agent.run("Write.")
+        agent.run_sync("Write.")
     error = caught.value.__cause__
     assert isinstance(error, ThresholdError)
     assert (error.best, error.score, error.threshold, error.drafts) == ("d1", 0.6, 0.8, ("d1", "d2"))
     assert caught.value.finished["draft/base"] == "d1"
 
     agent, _ = writer("d1", review(0.9), max_rounds=1, threshold=0.8, at_cap="fail")
-    assert (await agent.run("Write.")).output == "d1"
+    assert agent.run_sync("Write.").output == "d1"
 
 
-async def test_a_critic_who_gives_no_review_is_asked_once_more_and_then_the_run_fails_with_the_draft_kept() -> None:
+def test_a_critic_who_gives_no_review_is_asked_once_more_and_then_the_run_fails_with_the_draft_kept() -> None:
     agent, model = writer("d1", "no", review(1, stop=True))
-    assert (await agent.run("Write.")).output == "d1"
+    assert agent.run_sync("Write.").output == "d1"
     assert len(model.requests) == 3
 
     agent, _ = writer("d1", "no", '{"score": 7}')
     with pytest.raises(NodeFailedError) as caught:
-        await agent.run("Write.")
+        agent.run_sync("Write.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert caught.value.__cause__.raw == '{"score": 7}'
     assert caught.value.node == "critique/critic/answer"
@@ -112,14 +110,14 @@ class Wish(BaseModel):
     lines: int
 
 
-async def test_input_and_output_of_a_type_go_through_every_round() -> None:
+def test_input_and_output_of_a_type_go_through_every_round() -> None:
     drafts = [Poem(title="Sea", lines=[line]) for line in ("a", "b")]
     model = ScriptedModel([drafts[0], review(0.2), drafts[1], review(0.9)])
     way = SelfRefine(max_rounds=2)
     agent: Agent[Any, Any] = Agent(
         "poet", model, input=Wish, output=Poem, prompt=lambda wish: f"A poem on {wish.about}.", architecture=way
     )
-    assert (await agent.run(Wish(about="the sea", lines=1))).output == drafts[1]
+    assert agent.run_sync(Wish(about="the sea", lines=1)).output == drafts[1]
     assert '"title": "Sea"' in said(model.requests[1])
     assert all("A poem on the sea." in said(request) for request in model.requests)
     assert [request.output is not None and request.output.name for request in model.requests] == [
@@ -130,7 +128,7 @@ async def test_input_and_output_of_a_type_go_through_every_round() -> None:
     ]
 
 
-async def test_the_first_draft_may_be_a_graphs_and_each_role_have_its_own_model_and_instructions() -> None:
+def test_the_first_draft_may_be_a_graphs_and_each_role_have_its_own_model_and_instructions() -> None:
     wf = Workflow("template", input=str, output=str)
     wf.chain(START, wf.node(lambda text: f"Dear {text}", name="fill"), END)
     critic, refiner = ScriptedModel([review(0.1), review(0.2)]), ScriptedModel(["Dear Ada!"])
@@ -138,12 +136,12 @@ async def test_the_first_draft_may_be_a_graphs_and_each_role_have_its_own_model_
         base=wf, max_rounds=2, critic="Judge.", refiner="Mend.", critic_model=critic, refiner_model=refiner
     )
     agent = Agent("letter", ScriptedModel([]), temperature=0.5, architecture=way)
-    assert (await agent.run("Ada")).output == "Dear Ada!"
+    assert agent.run_sync("Ada").output == "Dear Ada!"
     assert [told(request) for request in (*critic.requests, *refiner.requests)] == ["Judge.", "Judge.", "Mend."]
     assert critic.requests[0].temperature is None, "settings of one model say nothing about another"
 
 
-async def test_settings_that_cannot_be_meant_are_refused() -> None:
+def test_settings_that_cannot_be_meant_are_refused() -> None:
     refused: list[tuple[dict[str, Any], str]] = [
         ({"max_rounds": 0}, "max_rounds=0"),
         ({"threshold": 8.0}, "threshold=8"),

@@ -77,10 +77,10 @@ async def test_the_calls_are_those_of_the_formula_and_fewer_where_a_level_has_fe
     assert result.output == " ".join("s" + "0" * level for level in range(1, depth + 1))
 
 
-async def test_roles_are_told_what_they_are_and_shown_the_steps_so_far() -> None:
+def test_roles_are_told_what_they_are_and_shown_the_steps_so_far() -> None:
     tree = Tree(lambda path: numbered(path, 1), first_best)
     agent = thinker(tree, branch_factor=1, beam_width=1, max_depth=2).replace(instructions="Be brief.")
-    await agent.run("Go {on}.")
+    agent.run_sync("Go {on}.")
     requests = tree.model.requests
     assert [role_of(request) for request in requests] == ["proposer", "evaluator", "proposer", "evaluator", "agent"]
     assert all(
@@ -94,76 +94,76 @@ async def test_roles_are_told_what_they_are_and_shown_the_steps_so_far() -> None
     assert "<best_steps>\n1. s0\n\n2. s00\n</best_steps>" in said(requests[4])
 
 
-async def test_the_best_paths_go_on_and_of_equal_ones_the_earlier() -> None:
+def test_the_best_paths_go_on_and_of_equal_ones_the_earlier() -> None:
     scores = {"s0": 0.5, "s1": 0.7, "s2": 0.7}
     tree = Tree(numbered, lambda path: scores.get(path[-1], 0.1))
-    result = await thinker(tree, max_depth=2).run("Go.")
+    result = thinker(tree, max_depth=2).run_sync("Go.")
     beam = [[path.thoughts[-1].text for path in level.output.open] for level in result.node("prune")]
     assert beam == [["s1", "s2"], ["s10", "s11"]]
     assert result.output == "s1 s10"
 
 
-async def test_the_answer_comes_from_the_last_level_even_if_an_earlier_step_had_a_higher_score() -> None:
+def test_the_answer_comes_from_the_last_level_even_if_an_earlier_step_had_a_higher_score() -> None:
     tree = Tree(numbered, lambda path: 0.9 - 0.2 * len(path) + (0.1 if path[-1].endswith("2") else 0))
-    assert (await thinker(tree).run("Go.")).output == "s2 s22 s222"
+    assert thinker(tree).run_sync("Go.").output == "s2 s22 s222"
 
 
-async def test_steps_of_one_parent_that_say_the_same_are_scored_once_and_empty_ones_not_at_all() -> None:
+def test_steps_of_one_parent_that_say_the_same_are_scored_once_and_empty_ones_not_at_all() -> None:
     tree = Tree(lambda path: ["Turn  left", "turn left", " "], lambda path: 0.5)
-    assert (await thinker(tree, max_depth=1).run("Go.")).output == "Turn  left"
+    assert thinker(tree, max_depth=1).run_sync("Go.").output == "Turn  left"
     assert tree.asked == {"proposer": 1, "evaluator": 1, "agent": 1}
 
 
-async def test_it_stops_as_soon_as_a_step_solves_the_task() -> None:
+def test_it_stops_as_soon_as_a_step_solves_the_task() -> None:
     tree = Tree(numbered, lambda path: 1 if path[-1] == "s01" else 0.5)
-    result = await thinker(tree, max_depth=9).run("Go.")
+    result = thinker(tree, max_depth=9).run_sync("Go.")
     assert result.output == "s0 s01"
     assert tree.asked["proposer"] == 1 + 2
     tree = Tree(numbered, first_best)
-    assert (await thinker(tree, solved_threshold=0.9).run("Go.")).output == "s0"
+    assert thinker(tree, solved_threshold=0.9).run_sync("Go.").output == "s0"
 
 
-async def test_where_nothing_is_left_the_level_before_gives_the_answer() -> None:
+def test_where_nothing_is_left_the_level_before_gives_the_answer() -> None:
     for grow in (lambda path: numbered(path) if len(path) < 2 else [], lambda path: numbered(path)):
         tree = Tree(grow, lambda path: first_best(path) if len(path) < 3 else 0.1)
-        result = await thinker(tree, max_depth=5, min_score=0.3).run("Go.")
+        result = thinker(tree, max_depth=5, min_score=0.3).run_sync("Go.")
         assert result.output == "s0 s00"
         assert len(result.node("prune")) == 3
 
 
-async def test_a_tree_without_a_first_step_is_an_error_that_has_what_was_scored() -> None:
+def test_a_tree_without_a_first_step_is_an_error_that_has_what_was_scored() -> None:
     tree = Tree(numbered, lambda path: 0.2)
     with pytest.raises(
         NodeFailedError, match=r"no step has a score of 0.5 or more \(the best of 3 first steps has 0.2"
     ) as caught:
-        await thinker(tree, min_score=0.5).run("Go.")
+        thinker(tree, min_score=0.5).run_sync("Go.")
     error = caught.value.__cause__
     assert isinstance(error, EmptyBeamError)
     assert [path.thoughts[0].text for path in error.paths] == ["s0", "s1", "s2"]
     with pytest.raises(NodeFailedError, match="no step was proposed"):
-        await thinker(Tree(lambda path: [], first_best)).run("Go.")
-    assert (await thinker(Tree(numbered, lambda path: 0.5), min_score=0.5, max_depth=1).run("Go.")).output == "s0"
+        thinker(Tree(lambda path: [], first_best)).run_sync("Go.")
+    assert thinker(Tree(numbered, lambda path: 0.5), min_score=0.5, max_depth=1).run_sync("Go.").output == "s0"
 
 
-async def test_more_steps_than_were_asked_for_are_sent_back_and_then_fail_the_run() -> None:
+def test_more_steps_than_were_asked_for_are_sent_back_and_then_fail_the_run() -> None:
     four = {"thoughts": ["a", "b", "c", "d"]}
     model = ScriptedModel([four, {"thoughts": ["a"]}, {"score": 1, "reason": ""}, "done"])
-    assert (await Agent("thinker", model, architecture=TreeOfThoughts()).run("Go.")).output == "done"
+    assert Agent("thinker", model, architecture=TreeOfThoughts()).run_sync("Go.").output == "done"
     model = ScriptedModel([four, four])
     with pytest.raises(NodeFailedError) as caught:
-        await Agent("thinker", model, architecture=TreeOfThoughts()).run("Go.")
+        Agent("thinker", model, architecture=TreeOfThoughts()).run_sync("Go.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
 
     tree = Tree(numbered, lambda path: first_best(path) if len(path) < 2 else 7)
     with pytest.raises(NodeFailedError) as caught:
-        await thinker(tree).run("Go.")
+        thinker(tree).run_sync("Go.")
     assert isinstance(caught.value.__cause__, OutputValidationError)
     assert [path.score for path in caught.value.finished["prune#0"].open] == [0.9, 0.8]
 
 
-async def test_depth_first_follows_the_best_step_down_and_comes_back_for_the_next() -> None:
+def test_depth_first_follows_the_best_step_down_and_comes_back_for_the_next() -> None:
     tree = Tree(numbered, first_best)
-    result = await thinker(tree, search="dfs").run("Go.")
+    result = thinker(tree, search="dfs").run_sync("Go.")
     went = [level.output[0].path.thoughts for level in result.node("branches")]
     assert [[thought.text for thought in thoughts][-1:] for thoughts in went] == [
         [],
@@ -178,20 +178,20 @@ async def test_depth_first_follows_the_best_step_down_and_comes_back_for_the_nex
     assert result.output == "s0 s00 s000"
 
     stuck = Tree(lambda path: [] if path[:1] == ["s0"] else numbered(path), first_best)
-    assert (await thinker(stuck, search="dfs", beam_width=1).run("Go.")).output == "s0"
-    assert (await thinker(stuck, search="dfs", max_depth=2).run("Go.")).output == "s1 s10"
+    assert thinker(stuck, search="dfs", beam_width=1).run_sync("Go.").output == "s0"
+    assert thinker(stuck, search="dfs", max_depth=2).run_sync("Go.").output == "s1 s10"
     with pytest.raises(NodeFailedError, match="no step was proposed"):
-        await thinker(Tree(lambda path: [], first_best), search="dfs").run("Go.")
+        thinker(Tree(lambda path: [], first_best), search="dfs").run_sync("Go.")
 
 
-async def test_the_answer_may_take_tools() -> None:
+def test_the_answer_may_take_tools() -> None:
     def answer(request: ModelRequest) -> Any:
         return play.answer(request) if role_of(request) != "agent" else looked_up(request) or LOOKING
 
     play = PLAYS["tree_of_thoughts"]
     model = replying(answer)
     agent = Agent("walker", model, tools=[look_up], architecture=TreeOfThoughts())
-    assert (await agent.run("Where?")).output == "ROME OSLO"
+    assert agent.run_sync("Where?").output == "ROME OSLO"
     assert [bool(request.tools) for request in model.requests if role_of(request) == "agent"] == [True, True]
     assert not any(request.tools for request in model.requests if role_of(request) != "agent")
 
