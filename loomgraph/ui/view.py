@@ -1,0 +1,186 @@
+"""One run as the page sees it: its log, read once and then only what is new, and the folds of it. Writes nothing.
+
+Values stay in the store until somebody looks at them. A view is shared by all who look at the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+from pydantic_core import to_jsonable_python
+
+from loomgraph.engine.facts import event_of
+from loomgraph.errors import LogMismatchError
+from loomgraph.events import path_of
+from loomgraph.runtime.format import KINDS, check_version, read_event
+from loomgraph.runtime.logbook import PlainReader
+from loomgraph.runtime.questions import Question, read_answer
+from loomgraph.runtime.redrive import passes
+from loomgraph.runtime.seen import Seen
+from loomgraph.runtime.waiting import plain_fields
+from loomgraph.store.codec import Codec
+from loomgraph.store.protocol import FINISHED, RunHeader, Store, StoredEvent
+from loomgraph.store.reach import reach
+from loomgraph.ui.tally import Tally
+
+__all__ = ["View", "Views"]
+
+_ASKING: Final = frozenset({"q", "a", "W", "S"})
+_STARTS: Final = frozenset({"R", "R<"})
+# that many events are folded between two looks at other work
+_AT_ONCE: Final = 20_000
+
+
+class View:
+    """One run of a store, as of the last `refresh`."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.run_id = run_id
+        self.tally = Tally()
+        self.events: list[StoredEvent] = []
+        self.header: RunHeader | None = None
+        self._store = store
+        self._codec = Codec()
+        self._values: dict[bytes, bytes] = {}
+        self._lock = anyio.Lock()
+        self._seen: tuple[int, Seen] | None = None
+        self._found: tuple[tuple[str, str, str, int], list[int]] | None = None
+
+    async def refresh(self) -> RunHeader:
+        """Read what is new. Raises UnknownRunError, StoreVersionError, StoreKeyError, LogDamagedError."""
+        async with self._lock:
+            header = await self._store.load(self.run_id)
+            check_version(header)
+            if header.events < len(self.events):  # deleted, and made again under the same id
+                self.tally, self.events, self._values = Tally(), [], {}
+                self._seen = self._found = None
+            if header.events > len(self.events):
+                await self._read(await self._store.events(self.run_id, len(self.events)))
+            if not self.events:
+                raise LogMismatchError(self.run_id, "RunStarted")
+            self.header = header
+            return header
+
+    async def _read(self, fresh: list[StoredEvent]) -> None:
+        asking = [event.body for event in fresh if event.kind in _ASKING]
+        if asking:
+            await reach(self._store, self.run_id, asking, self._values)
+        for at in range(0, len(fresh), _AT_ONCE):
+            part = fresh[at : at + _AT_ONCE]
+            if len(part) > 500:
+                await anyio.to_thread.run_sync(self._tell, part)
+            else:
+                self._tell(part)
+            self.events += part
+
+    def _tell(self, part: Sequence[StoredEvent]) -> None:
+        for stored in part:
+            kind, key, fields = read_event(stored)
+            if stored.kind in _ASKING:
+                fields = plain_fields(self._codec, kind, fields, self._values)
+            self.tally.tell(stored.seq, stored.time, kind, key, fields)
+
+    # ------------------------------------------------------------------ questions
+
+    async def questions(self) -> list[tuple[Question, bool]]:
+        """The open questions in the order they were asked, and whether an answer to each is on its way."""
+        asked = list(self.tally.waiting.questions.values())
+        if not asked or self.header is None or self.header.status in FINISHED:
+            return []
+        inbox = await self._store.inbox(self.run_id)
+        sent = {(found.id, found.asked) for found in map(read_answer, inbox) if found is not None}
+        return [(question, (question.id, question.seq) in sent) for question in asked]
+
+    # ------------------------------------------------------------------ events
+
+    def matching(self, kind: str = "", node: str = "", key: str = "") -> Sequence[int]:
+        """The numbers of the events of a kind, of a node and what is in it, or of an activation, in order."""
+        if not (kind or node or key):
+            return range(len(self.events))
+        asked = (kind, node, key, len(self.events))
+        if self._found is None or self._found[0] != asked:
+            self._found = asked, [event.seq for event in self.events if _is(event, kind, node, key)]
+        return self._found[1]
+
+    async def event(self, seq: int) -> dict[str, Any]:
+        """One event with its values, as plain JSON data. Raises LookupError if there is none of that number."""
+        stored = self.events[seq]
+        # the structure of the graph, by which edges are known that a node always takes
+        begin = max(at for at in self.tally.passes if at <= seq)
+        values: dict[bytes, bytes] = {}
+        await reach(self._store, self.run_id, [stored.body, self.events[begin].body], values)
+
+        def read() -> dict[str, Any]:
+            reader = PlainReader(self._codec, values)
+            first = reader.entry(self.events[begin])
+            entry = first if begin == seq else reader.entry(stored)
+            made: dict[str, Any] = to_jsonable_python(event_of(self.run_id, seq, entry), fallback=str)
+            return made
+
+        return await anyio.to_thread.run_sync(read)
+
+    # ------------------------------------------------------------------ values
+
+    async def value(self, key: str, what: str) -> Any:
+        """What an activation was given ("input") or gave ("output"), as plain JSON data; of "" the run's own."""
+        seen = await self._all()
+
+        def read() -> Any:
+            if key:
+                return seen.input(key) if what == "input" else seen.output(key)
+            return seen.result
+
+        if not key and what == "input":
+            begin = await self.event(self.tally.passes[-1])
+            return begin["input"]
+        return await anyio.to_thread.run_sync(read)
+
+    async def _all(self) -> Seen:
+        """The last pass with all of its values: inputs are in no event, they follow from the whole."""
+        events = list(self.events)
+        if self._seen is None or self._seen[0] != len(events):
+            values = await self._store.values(await self._store.digests(self.run_id))
+            begin = passes(events)[-1]
+            self._seen = len(events), Seen(self.run_id, Codec(), values, events[begin:])
+        return self._seen[1]
+
+    async def shape(self) -> tuple[str, Any]:
+        """What the log keeps of the structure of its graph, and a name for it that equal structures share."""
+        begin = self.events[self.tally.passes[-1]]
+        fields = read_event(begin)[2]
+        await reach(self._store, self.run_id, [begin.body], self._values)
+        shape = self._codec.load(Any, fields[5], self._values, "the graph")
+        return json.dumps(fields[5]), shape
+
+
+class Views:
+    """The runs that somebody looks at; those that were not looked at for longest are let go of."""
+
+    def __init__(self, store: Store, keep: int = 16) -> None:
+        self._store = store
+        self._keep = keep
+        self._views: dict[str, View] = {}
+
+    async def get(self, run_id: str) -> View:
+        """The run as it is now. Raises what `View.refresh` raises."""
+        view = self._views.pop(run_id, None) or View(self._store, run_id)
+        await view.refresh()
+        self._views[run_id] = view
+        while len(self._views) > self._keep:
+            del self._views[next(iter(self._views))]
+        return view
+
+
+def _is(event: StoredEvent, kind: str, node: str, key: str) -> bool:
+    if kind and KINDS[event.kind].__name__ != kind:
+        return False
+    if key:
+        return event.key == key
+    if not node:
+        return True
+    path = path_of(event.key)
+    return path == node or path.startswith(f"{node}/")

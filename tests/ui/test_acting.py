@@ -1,0 +1,191 @@
+"""Claims about what the page does to runs, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from loomgraph import END, START, Graph, Workflow
+from loomgraph.store.sqlite import SQLiteStore
+from tests.ui.conftest import Open, Page
+
+
+def test_a_question_is_answered_and_the_run_resumed(page: Page) -> None:
+    (asked,) = page.get("run", run="asks")["questions"]
+    assert (asked["question"], asked["sent"]) == ("Pay 9 EUR?", False)
+    page.post("answer", run="asks", id=asked["id"], answer={"yes": False}, by="ada")
+    assert page.get("run", run="asks")["questions"][0]["sent"]
+    page.post("resume", run="asks")
+    told = page.until("asks", "succeeded")
+    assert told["questions"] == []
+    assert json.loads(page.get("value", run="asks", what="output")["text"]).endswith("paid: False")
+    (answered,) = page.get("events", run="asks", kind="QuestionAnswered")["rows"]
+    assert json.loads(page.get("event", run="asks", seq=answered["seq"])["text"])["by"] == "ada"
+
+
+def test_a_wrong_answer_is_refused_with_a_reason(page: Page) -> None:
+    refused = page.post("answer", 422, run="asks", id="approve", answer={"yes": "perhaps"})
+    assert refused["error"] == "InvalidAnswerError"
+    assert "yes" in refused["message"]
+    assert page.post("answer", 404, run="asks", id="aprove", answer=1)["error"] == "UnknownQuestionError"
+    page.post("answer", run="asks", id="approve", answer={"yes": True})
+    assert page.post("answer", 409, run="asks", id="approve", answer={"yes": False})["error"] == "QuestionClosedError"
+
+
+def test_without_the_code_a_question_is_answered_but_the_run_is_not_resumed(opened: Open) -> None:
+    page = opened()
+    assert page.post("answer", 422, run="asks", id="approve", answer={"yes": "perhaps"})
+    page.post("answer", run="asks", id="approve", answer={"yes": True})
+    refused = page.post("resume", 409, run="asks")
+    assert "--graph MODULE:WORKFLOW" in refused["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"run": 3}', b'{"run": "asks", "force": true}', b'{"run": "asks", "on_change": "whatever"}'],
+    ids=repr,
+)
+def test_what_is_no_request_is_refused(page: Page, body: bytes) -> None:
+    found = page.client.post("/api/resume", content=body, headers={"Origin": page.server.address.rstrip("/")})
+    assert found.status_code == 422, found.text
+    assert page.get("run", run="asks")["run"]["status"] == "suspended"
+
+
+def test_a_run_that_goes_on_here_is_cancelled_and_no_other(opened: Open, db: Path) -> None:
+    wf = Workflow("slow", input=int, output=int)
+
+    @wf.node
+    async def wait(n: int) -> int:
+        if n:
+            await anyio.sleep_forever()
+        return n
+
+    wf.chain(START, wait, END)
+    slow = wf.compile()
+
+    async def begin() -> None:
+        async with SQLiteStore(str(db)) as store:
+            with anyio.move_on_after(0.2):
+                await slow.run(1, store=store, run_id="slow")
+
+    anyio.run(begin)
+    page = opened(slow)
+    assert "does not go on in this process" in page.post("cancel", 409, run="slow")["message"]
+    page.post("resume", run="slow")
+    assert page.get("run", run="slow")["here"]
+    assert page.post("resume", 409, run="slow")["error"] == "ActionRefusedError"
+    page.post("cancel", run="slow")
+    told = page.until("slow", "cancelled")
+    assert "somebody cancelled it on the page" in told["said"]
+
+
+def test_when_the_server_ends_its_runs_are_let_go_of_and_go_on_elsewhere(opened: Open, db: Path) -> None:
+    wf = Workflow("slow", input=int, output=int)
+    hold = True
+
+    @wf.node
+    async def wait(n: int) -> int:
+        if hold:
+            await anyio.sleep_forever()
+        return n
+
+    wf.chain(START, wait, END)
+    slow = wf.compile()
+
+    async def begin() -> None:
+        async with SQLiteStore(str(db)) as store:
+            with anyio.move_on_after(0.2):
+                await slow.run(1, store=store, run_id="slow")
+
+    async def end() -> Any:
+        return await slow.resume("slow", store=f"sqlite:{db}")
+
+    anyio.run(begin)
+    page = opened(slow)
+    page.post("resume", run="slow")
+    page.client.__exit__(None, None, None)
+    hold = False
+    assert anyio.run(end).output == 1
+    page.client.__enter__()
+
+
+def test_a_fork_with_an_edited_output_runs_what_follows_from_it(page: Page) -> None:
+    told = page.post("fork", run="done", at="total", outputs={"total": 1000}, id="dearer", resume=True)
+    assert told["run"] == "dearer"
+    forked = page.until("dearer", "suspended", "succeeded")
+    assert forked["run"]["parent"] == "done"
+    if forked["questions"]:
+        assert forked["questions"][0]["question"] == "Pay 1000 EUR?"
+    both = page.get("compare", left="done", right="dearer")
+    began = [one["key"] for one in both["activations"] if one["source"]]
+    assert "total" in began
+    assert both["differences"] < both["activities"]
+
+
+def test_a_fork_with_an_edited_input_takes_over_what_it_does_not_touch(page: Page) -> None:
+    page.post("fork", run="done", inputs={"price[2]": 100}, id="other", resume=True)
+    forked = page.until("other", "suspended", "succeeded")
+    origins = {row["key"]: row["origin"] for row in page.get("activations", run="other")["rows"]}
+    assert (origins["check"], origins["price[0]"], origins["price[2]"]) == ("reused", "reused", "run")
+    assert json.loads(page.get("value", run="other", key="price", what="output")["text"]) == [0, 3, 300]
+    assert forked["passes"] == 2
+
+
+def test_a_fork_without_edits_needs_no_code_and_one_with_edits_does(opened: Open) -> None:
+    page = opened()
+    made = page.post("fork", run="done", at=4)["run"]
+    assert page.get("run", run=made)["run"]["fork_seq"] == 4
+    assert "--graph" in page.post("fork", 409, run="done", outputs={"total": 1})["message"]
+
+
+def test_an_edit_that_does_not_fit_is_refused_and_nothing_is_made(page: Page) -> None:
+    assert page.post("fork", 422, run="done", outputs={"total": "many"})["error"] == "EditRefusedError"
+    assert page.post("fork", 404, run="done", at="totl")["error"] == "UnknownEventError"
+    assert page.post("fork", 409, run="done", id="asks")["error"] == "RunExistsError"
+    assert len(page.get("runs")["runs"]) == 4
+
+
+def test_a_changed_graph_is_refused_until_it_is_said_what_to_do(opened: Open, graph: Graph[Any, Any]) -> None:
+    wf = Workflow("broken", input=str, output=str)
+
+    @wf.node
+    async def only(text: str) -> str:
+        return f"mended {text}"
+
+    wf.chain(START, only, END)
+    page = opened(wf.compile())
+    assert page.post("resume", 409, run="failed")["error"] == "GraphChangedError"
+    page.post("resume", run="failed", on_change="compatible")
+    page.until("failed", "succeeded")
+    assert json.loads(page.get("value", run="failed", what="output")["text"]) == "mended luck"
+
+
+def test_a_signal_is_sent(opened: Open, db: Path) -> None:
+    from loomgraph import Context
+
+    wf = Workflow("waits", input=int, output=float)
+
+    @wf.node
+    async def wait(n: int, ctx: Context) -> float:
+        return await ctx.wait_for("paid", float)
+
+    wf.chain(START, wait, END)
+    waits = wf.compile()
+
+    async def begin() -> None:
+        async with SQLiteStore(str(db)) as store:
+            await waits.run(1, store=store, run_id="w")
+
+    anyio.run(begin)
+    page = opened(waits)
+    (signal,) = page.get("run", run="w")["signals"]
+    assert (signal["name"], signal["keys"], signal["schema"]) == ("paid", ["wait"], {"type": "number"})
+    assert page.post("signal", 422, run="w", name="paid", value="much")["error"] == "InvalidSignalError"
+    page.post("signal", run="w", name="paid", value=2.5)
+    page.post("resume", run="w")
+    page.until("w", "succeeded")
+    assert json.loads(page.get("value", run="w", what="output")["text"]) == 2.5
