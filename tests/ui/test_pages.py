@@ -10,7 +10,7 @@ import pytest
 
 from loomgraph import END, START, Graph, Workflow
 from loomgraph.store.sqlite import SQLiteStore
-from loomgraph.ui import layout
+from loomgraph.visualize import svg
 from tests.ui.conftest import EVIL, Open, Page
 
 ODD = "long/é #1?&="
@@ -98,8 +98,8 @@ def test_with_the_code_at_hand_the_picture_knows_types(page: Page) -> None:
 
 
 def test_without_a_renderer_the_page_says_what_to_install(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout.shutil, "which", lambda _: None)
-    monkeypatch.setattr(layout, "_wasm", lambda: None)
+    monkeypatch.setattr(svg, "system_dot", lambda: None)
+    monkeypatch.setattr(svg, "wasm_dot", lambda: None)
     assert "loomgraph-engine[draw]" in page.get("picture", run="done")["missing"]
 
 
