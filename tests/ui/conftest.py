@@ -134,13 +134,18 @@ class Page:
         assert found.status_code == status, found.text
         return found.json()
 
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call an async function where the server runs."""
+        assert self.client.portal is not None
+        return self.client.portal.call(function, *arguments)
+
     def until(self, run: str, *statuses: str) -> Any:
         """The run once it has one of these statuses; its changes are read as the page reads them."""
         for _ in range(400):
             told = self.get("run", run=run)
             if told["run"]["status"] in statuses and not told["here"]:
                 return told
-            self.client.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
+            self.call(anyio.sleep, 0.01)
         raise AssertionError(f"{run} is {told['run']['status']}")
 
 

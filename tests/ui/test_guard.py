@@ -48,7 +48,7 @@ def test_without_the_token_nothing_is_answered(stranger: TestClient, path: str) 
 @pytest.mark.parametrize("token", ["", "x", "ü", "' or 1=1"])
 def test_a_wrong_token_opens_nothing(stranger: TestClient, token: str) -> None:
     assert stranger.get("/", params={"token": token}).status_code == 401
-    assert stranger.get("/api/runs", headers={"Authorization": f"Bearer {token}".encode()}).status_code == 401
+    assert stranger.get("/api/runs", headers={b"Authorization": f"Bearer {token}".encode()}).status_code == 401
     assert "set-cookie" not in stranger.get("/", params={"token": token}).headers
 
 
@@ -146,7 +146,7 @@ def test_another_address_is_listened_on_only_with_a_token_of_your_own() -> None:
 
 
 def test_a_token_of_your_own_is_not_printed_and_one_that_is_made_is_new_each_time() -> None:
-    own, one, other = (Server(MemoryStore(), port=0, **given) for given in ({"token": "x" * 16}, {}, {}))
+    own, one, other = (Server(MemoryStore(), port=0, token=token) for token in ("x" * 16, None, None))
     assert "token" not in own.opening
     assert one.opening == f"{one.address}?token={one.token}"
     assert one.token != other.token

@@ -220,7 +220,7 @@ def test_changes_are_sent_as_they_happen_until_the_server_ends(page: Page) -> No
                 told.closing = True
         return found
 
-    found = page.client.portal.call(read)  # type: ignore[union-attr]
+    found = page.call(read)
     assert found[0]["reset"]
     assert len(found[0]["nodes"]) == 5
     later = {node["path"]: node["status"] for one in found[1:] for node in one["nodes"]}
