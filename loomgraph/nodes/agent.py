@@ -10,7 +10,7 @@ import dataclasses
 import typing
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeAlias, Unpack, cast, runtime_checkable
@@ -236,22 +236,25 @@ class Agent(Drawable, Generic[InT, OutT]):
         Nothing is dropped: whoever is slow to read slows the run. Leaving the block early cancels it.
         """
         began = await self._start_of(value, store, options)
-        send, receive = anyio.create_memory_object_stream[_Item](64)
+        async with _followed(lambda: self.graph.start(began, store=store, **options)) as run:
+            yield run
 
-        async def listen(heard: Heard) -> None:
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
-                await send.send((run.recorded, heard))
-
-        token = LISTENER.set(listen)
-        try:
-            run = self.graph.start(began, store=store, **options)
-        finally:
-            LISTENER.reset(token)
-        async with run, anyio.create_task_group() as group:
-            group.start_soon(_forward, run, send)
-            with receive:
-                yield AgentRun(run, receive)
-            group.cancel_scope.cancel()
+    @asynccontextmanager
+    async def reopen(
+        self,
+        run_id: str,
+        *,
+        store: Any,
+        answers: Mapping[str, Any] | None = None,
+        on_change: OnChange = "strict",
+        **options: Unpack[ResumeKeywords],
+    ) -> AsyncGenerator[AgentRun[OutT]]:
+        """`resume`, followed as with `stream`; the events begin with those that the log has already."""
+        graph = self.graph
+        async with _followed(
+            lambda: graph.reopen(run_id, store=store, answers=answers, on_change=on_change, **options)
+        ) as run:
+            yield run
 
     async def resume(
         self,
@@ -331,6 +334,32 @@ class AgentRun(Generic[OutT]):
         async for _ in self:  # what nobody reads must not hold the run back
             pass
         return await self.handle.result()
+
+
+@asynccontextmanager
+async def _followed(
+    opening: Callable[[], AbstractAsyncContextManager[RunHandle[OutT]]],
+) -> AsyncGenerator[AgentRun[OutT]]:
+    """A run with what its models say between its events."""
+    send, receive = anyio.create_memory_object_stream[_Item](64)
+    followed: list[RunHandle[OutT]] = []
+
+    async def listen(heard: Heard) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
+            await send.send((followed[0].recorded if followed else 0, heard))
+
+    async with AsyncExitStack() as stack:
+        token = LISTENER.set(listen)
+        try:
+            run = await stack.enter_async_context(opening())
+        finally:
+            LISTENER.reset(token)
+        followed.append(run)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_forward, run, send)
+            with receive:
+                yield AgentRun(run, receive)
+            group.cancel_scope.cancel()
 
 
 async def _forward(run: RunHandle[Any], send: MemoryObjectSendStream[_Item]) -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from pydantic import BaseModel
 
-from loomgraph import END, START, CompileError, NodeFailedError, Workflow
+from loomgraph import END, START, CompileError, Context, NodeFailedError, Workflow
 from loomgraph.architectures import ReAct
 from loomgraph.errors import DefinitionError, LoopCapError, OutputValidationError
 from loomgraph.events import NodeStarted, NodeSucceeded
@@ -28,6 +28,7 @@ from loomgraph.models import (
 )
 from loomgraph.nodes.agent import Agent
 from loomgraph.nodes.conversation import Conversation
+from loomgraph.nodes.hooks import Hooks
 from loomgraph.nodes.live import Heard
 from loomgraph.store.memory import MemoryStore
 from loomgraph.tools import tool
@@ -221,6 +222,24 @@ async def test_a_stream_has_the_words_as_they_come_between_the_events_of_the_log
     ]
     start, end = seen.index("NodeStarted model#1"), seen.index("NodeSucceeded model#1")
     assert "".join(line.removeprefix("model#1: ") for line in seen[start + 1 : end]) == "It is warm."
+
+
+async def test_a_run_that_goes_on_is_followed_too() -> None:
+    async def look(conversation: Conversation, ctx: Context) -> None:
+        assert await ctx.ask("Go on?", bool)
+
+    store = MemoryStore()
+    agent = Agent("weather", measuring("It is warm."), tools=[measure], hooks=Hooks(loop_back=look))
+    asked = await agent.run("How warm?", store=store, run_id="r")
+    words: list[str] = []
+    async with agent.reopen("r", store=store, answers={asked.questions[0].id: True}) as run:
+        async for event in run:
+            if isinstance(event, Heard):
+                words.extend([event.event.text] if isinstance(event.event, TextDelta) else [])
+            elif isinstance(event, NodeStarted):
+                words.append(f"<{event.key}>")
+        assert (await run.result()).output == "It is warm."
+    assert "".join(words).split("<tools#0>")[-1] == "<model#1>It is warm.<answer>"
 
 
 async def test_a_stream_that_is_left_early_cancels_the_run() -> None:
