@@ -104,6 +104,15 @@ def _messages(definition: Any, run: Any, **options: Any) -> Any:
     return messages(definition, run, **options)
 
 
+def _table(name: str) -> Callable[..., Any]:
+    def show(rows: Any) -> Any:
+        from loomgraph.visualize import tables
+
+        return getattr(tables, name)(rows)
+
+    return show
+
+
 def _mimebundle(definition: Any, nest: Any, run: Any) -> Any:
     from loomgraph.visualize.notebook import mimebundle
 
@@ -129,4 +138,6 @@ offer("timeline", _timeline)
 offer("flame", _flame)
 offer("messages", _messages)
 offer("mimebundle", _mimebundle)
+offer("event_table", _table("event_table"))
+offer("activation_table", _table("activation_table"))
 offer("tool", _tool)

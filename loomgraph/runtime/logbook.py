@@ -31,6 +31,7 @@ from loomgraph.events import (
 from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.format import bound_by_name, check_version, read_event
 from loomgraph.runtime.result import ActivationRecord, fold
+from loomgraph.runtime.tables import ActivationTable, EventTable
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import RunHeader, RunStatus, Store, StoredEvent
@@ -65,12 +66,12 @@ class Log(DrawableRun):
     @cached_property
     def events(self) -> tuple[Event, ...]:
         """The log, in order; values in it are plain JSON data."""
-        return tuple(event_of(self.header.run_id, seq, entry) for seq, entry in enumerate(self.entries))
+        return EventTable(event_of(self.header.run_id, seq, entry) for seq, entry in enumerate(self.entries))
 
     @cached_property
     def activations(self) -> tuple[ActivationRecord, ...]:
         """Every activation, skipped ones too, in the order they first appear in the log."""
-        return fold(list(self.entries))
+        return ActivationTable(fold(list(self.entries)))
 
     @cached_property
     def graph(self) -> CompiledGraph:

@@ -33,6 +33,7 @@ from loomgraph.events import (
 )
 from loomgraph.graph.ownership import own
 from loomgraph.runtime.drawing import DrawableRun, Drawn
+from loomgraph.runtime.tables import ActivationTable, EventTable
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import RunStatus
 
@@ -285,13 +286,13 @@ class RunResult(DrawableRun, Generic[OutT]):
 
     @cached_property
     def activations(self) -> tuple[ActivationRecord, ...]:
-        """Every activation, skipped ones too, in the order they first appear in the log."""
-        return fold(self._entries)
+        """Every activation, skipped ones too, in the order they first appear in the log. A notebook shows a table."""
+        return ActivationTable(fold(self._entries))
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
-        """The run's log."""
-        return tuple(event_of(self.run_id, seq, entry) for seq, entry in enumerate(self._entries))
+        """The run's log. A notebook shows a table."""
+        return EventTable(event_of(self.run_id, seq, entry) for seq, entry in enumerate(self._entries))
 
     @cached_property
     def usage(self) -> Usage:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loomgraph import END, START, Failure, Graph, Quorum, Retry, RunError, Workflow
-from loomgraph.visualize import Diagram, diagram, draw_dot, draw_mermaid, to_mermaid
+from loomgraph.visualize import Diagram, diagram, draw_dot, draw_mermaid, svg, to_mermaid
 from loomgraph.visualize.mermaid import MAX_EDGES
 from loomgraph.visualize.notebook import mimebundle
 from loomgraph.visualize.overlay import IDLE, Overlay, overlays
@@ -398,8 +398,13 @@ def test_a_duration_has_two_or_three_digits(value: float, text: str) -> None:
     assert seconds(value) == text
 
 
-def test_a_notebook_gets_mermaid_and_plain_text(mermaid: RealMermaid) -> None:
+def test_a_notebook_gets_every_format_and_without_graphviz_mermaid_and_text(
+    mermaid: RealMermaid, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wf = wide(2)
     bundle = mimebundle(wf.define(), None, None)
-    assert set(bundle) == {"text/vnd.mermaid", "text/plain"}
+    assert set(bundle) == {"text/vnd.mermaid", "image/svg+xml", "text/html", "text/plain"}
+    monkeypatch.setattr(svg, "system_dot", lambda: None)
+    monkeypatch.setattr(svg, "wasm_dot", lambda: None)
+    assert set(mimebundle(wf.define(), None, None)) == {"text/vnd.mermaid", "text/plain"}
     assert {shown(v["text"]) for v in mermaid.parse(bundle["text/vnd.mermaid"])["vertices"]} >= {"node 0", "node 1"}
