@@ -31,6 +31,8 @@ class RunError(LoomgraphError):
     """A run ended without a result. `.run_id` names it; `.finished` maps activation keys to finished outputs.
 
     `.failures` has every failed activation, first to fail first; `.result` is the RunResult as far as it came.
+    `.summary` says it without the run's id: what a handler is given when a graph inside a node ends like this, which
+    is then the same in every run.
     """
 
     def __init__(
@@ -40,6 +42,9 @@ class RunError(LoomgraphError):
         self.failures = tuple(failures)
         self.finished: Mapping[str, Any] = finished if finished is not None else {}
         self.result: Any = None
+        named = f"run '{run_id}'"
+        told = message.removeprefix(f"{named}: ")
+        self.summary = told if not told.startswith(named) else f"the run{told.removeprefix(named)}"
         super().__init__(message)
 
 
@@ -61,7 +66,6 @@ class NodeFailedError(RunError):
         first = failures[0]
         self.node, self.key, self.attempt = first.node, first.key, first.attempt
         self.exceptions = tuple(exceptions)
-        self.summary = "; ".join(str(failure) for failure in failures)
         count = len(finished or {})
         more = "".join(f"\n  also failed: {failure}" for failure in failures[1:])
         # refusals of the library's own say themselves what to do
@@ -78,6 +82,7 @@ class NodeFailedError(RunError):
             failures=failures,
             finished=finished,
         )
+        self.summary = "; ".join(str(failure) for failure in failures)
 
 
 class LoopCapError(RunError):

@@ -348,3 +348,36 @@ async def test_a_node_may_give_up_on_a_graph_it_runs_and_go_on() -> None:
     assert (result.output, result.status) == ("gave up", "succeeded")
     assert ended == ["cleaned up"]
     assert [record.status for record in result.node("waits")] == ["cancelled"]
+
+
+async def test_what_a_handler_is_told_of_a_graph_that_failed_does_not_depend_on_the_runs_id() -> None:
+    inner = Workflow("inner", input=int, output=int)
+
+    @inner.node
+    async def again(value: int) -> int:
+        return value
+
+    inner.edge(START, again)
+    inner.edge(again, again, when=lambda value: value >= 0, label="for ever", cap=2)
+    inner.edge(again, END, when=lambda value: value < 0, label="never")
+    wf = Workflow("outer", input=int, output=str)
+
+    @wf.node
+    async def told(failure: Failure) -> str:
+        return f"{failure.error}: {failure.message}"
+
+    node = wf.subgraph(inner.compile())
+    wf.edge(START, node)
+    wf.on_error(node, told, LoopCapError)
+    wf.edge(node, "last")
+
+    @wf.node
+    async def last(value: int) -> str:
+        return "never"
+
+    wf.edge(told, END)
+    wf.edge(last, END)
+    graph = wf.compile()
+    one, other = await graph.run(1, run_id="one"), await graph.run(1, run_id="other")
+    assert one.output == other.output
+    assert one.output.startswith("LoopCapError: the loop again -> again ran 2 iterations")
