@@ -92,6 +92,8 @@ class Asking(Waits):
         self.types: dict[str, Any] = {}
         self.answers: dict[str, Answer] = {}
         self.refused: dict[str, tuple[Any, str]] = {}
+        # answers to questions that were open before the run was driven once more, and that are not asked again yet
+        self._early: dict[str, Answer] = {}
         self.signals: dict[str, deque[Signal]] = {}
         self.mail: dict[tuple[str, str], deque[Signal]] = {}
         # keys of nodes with effect="once" of which nobody knows whether they had it, to be asked; and those asked
@@ -121,6 +123,8 @@ class Asking(Waits):
         if not known:
             self.record(QuestionAsked, activation, (id, plain, self._schema(tp), None))
             self._watch()
+            if id in self._early and self._again(id):
+                self.answers.setdefault(id, self._early.pop(id))
         answer = self.answers.pop(id, None)
         return answer is not None and await self._answered(activation, answer, tp)
 
@@ -222,10 +226,20 @@ class Asking(Waits):
 
     def _take_answer(self, answer: Answer) -> None:
         question = self.found.questions.get(answer.id)
-        if question is None or question.seq != answer.asked:
+        former = self.found.former.get(answer.id)
+        if former is not None and former.seq == answer.asked:
+            if question is None or not self._again(answer.id):
+                self._early[answer.id] = answer
+                return
+        elif question is None or question.seq != answer.asked:
             return  # it came before this one did
         self.answers.setdefault(answer.id, answer)
         self._wake(question.key)
+
+    def _again(self, id: str) -> bool:
+        """Whether a question is the one that was open before the run was driven once more: its answer fits as well."""
+        was, now = self.found.former[id], self.found.questions[id]
+        return (was.question, was.schema) == (now.question, now.schema)
 
     def _deal(self, signal: str) -> None:
         """Signals go to those who wait for them, first come, first served."""

@@ -84,6 +84,8 @@ class WaitingFold:
         self.received: set[str] = set()
         self.passed: set[tuple[str, str]] = set()
         self.interrupts: tuple[tuple[str, str], ...] = ()
+        # by id, the questions that were open when the run was driven once more
+        self.former: dict[str, Question] = {}
         # by activation key: the ids of its open questions; the signals it waits for, with the event that says so
         self._asks: dict[str, dict[str, None]] = {}
         self._waits: dict[str, list[tuple[str, int]]] = {}
@@ -126,6 +128,7 @@ class WaitingFold:
 
     def again(self) -> None:
         """Another pass begins: nobody waits. What was delivered stays delivered, where the run stopped is passed."""
+        self.former = dict(self.questions)
         for id in list(self.questions):
             self.close(id, "the run was driven once more")
         self.asked, self.awaited, self.interrupts = {}, {}, ()

@@ -8,7 +8,7 @@ import pytest
 
 from loomgraph import END, START, Context, Graph, NodeFailedError, Workflow
 from loomgraph.errors import GraphChangedError
-from loomgraph.events import NodeStarted
+from loomgraph.events import NodeStarted, QuestionAnswered, RunRedriven
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from tests.runtime.rehearsal import cut_short
@@ -156,3 +156,50 @@ async def test_items_of_a_map_that_had_begun_are_known_whatever_its_limit_is_by_
         assert most <= max(limit or 8, len(begun))
         later = {e.key for e in again.events[stop:] if isinstance(e, NodeStarted)}
         assert not later & done
+
+
+def asking(version: str, factor: int, asked: list[str]) -> Graph[int, str]:
+    """A node that may change, one that asks about what it gave, and one that waits for a signal."""
+    wf = Workflow("asking", input=int, output=str)
+
+    async def before(value: int) -> int:
+        return value * factor
+
+    @wf.node(version="1")
+    async def ask(value: int, ctx: Context) -> str:
+        asked.append(f"{value}")
+        return await ctx.ask(f"is it {value}?", str)
+
+    @wf.node(version="1")
+    async def tell(answer: str, ctx: Context) -> str:
+        return f"{answer} {await ctx.wait_for('go', int)}"
+
+    wf.chain(START, wf.node(before, name="before", version=version), ask, tell, END)
+    return wf.compile()
+
+
+async def test_an_answer_fits_the_question_that_is_asked_again_once_the_graph_has_changed() -> None:
+    store, asked = MemoryStore(), list[str]()
+    assert (await asking("1", 2, asked).run(1, store=store, run_id="r")).status == "suspended"
+    same = asking("2", 2, asked)  # other code that gives the same
+    await same.signal("r", "go", 7, store=store)
+    result = await same.resume("r", store=store, on_change="rerun", answers={"ask": "yes"})
+    assert result.output == "yes 7"
+    assert len([event for event in result.events if isinstance(event, QuestionAnswered)]) == 1
+    begin = next(event.seq for event in result.events if isinstance(event, RunRedriven))
+    for stop in range(begin, len(result.events)):
+        cut = await cut_short(store, "r", stop)
+        for message in await store.inbox("r"):
+            await cut.post("r", message.id, message.kind, message.data)
+        assert (await same.resume("r", store=cut, on_change="rerun")).output == "yes 7", stop
+
+
+async def test_an_answer_to_what_is_asked_no_more_is_not_taken_for_one_to_what_is_asked_instead() -> None:
+    store, asked = MemoryStore(), list[str]()
+    await asking("1", 2, asked).run(1, store=store, run_id="r")
+    other = asking("2", 5, asked)
+    result = await other.resume("r", store=store, on_change="rerun", answers={"ask": "yes"})
+    assert [question.question for question in result.questions] == ["is it 5?"]
+    assert asked == ["2", "5"]
+    result = await other.resume("r", store=store, answers={"ask": "no"})
+    assert result.signals == ("go",)
