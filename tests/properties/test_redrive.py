@@ -225,8 +225,11 @@ def test_another_graph_gives_what_it_gives_afresh_and_reuses_what_did_not_change
                 forked = await graph.fork("r", store=store, graph=other)
                 again = await ended(other.resume(forked, store=store, on_failure="drain"))
             else:
+                forked = "r"
                 again = await ended(other.resume("r", store=store, on_change="rerun", on_failure="drain"))
-            assert_same(fresh.outcome, again.outcome)
+            driven = any(event.kind == "R<" for event in await store.events(forked))
+            if driven or not first.outcome.problems:  # else it just went on, and what had failed was tried anew
+                assert_same(fresh.outcome, again.outcome)
             assert not set(told.calls) & set(again.said)
             assert not [key for key in again.said if _name(key) == changed]
             for reused in again.said:
