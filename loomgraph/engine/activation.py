@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loomgraph.errors import Failure
+from loomgraph.errors import Failure, RecordedError
 from loomgraph.errors.redaction import redact
 from loomgraph.events import activation_key, escape
 
@@ -199,6 +199,8 @@ class Ended:
 
 def failure_of(activation: Activation, error: BaseException) -> Failure:
     """An exception as the value that handlers and the log get."""
+    if isinstance(error, RecordedError):  # what it was is known by name only
+        return Failure(activation.path, activation.key, activation.attempt, error.failure.error, error.failure.message)
     # a failed ctx.run says it in one line here; its own message has the details
     message = getattr(error, "summary", None) or _said(error) or type(error).__name__
     return Failure(activation.path, activation.key, activation.attempt, type(error).__name__, redact(message))

@@ -45,9 +45,16 @@ class Answer:
 class Reuse:
     """Stands between what the machine wants started and what is started."""
 
-    def __init__(self, scheduler: Scheduler, find: Callable[[Activation], Answer | None]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        find: Callable[[Activation], Answer | None],
+        way: Callable[[Activation], tuple[int, ...]],
+    ) -> None:
         self._scheduler = scheduler
         self._find = find
+        # the on_error edges of a map or graph that fails because an answer in it is a failure
+        self.way = way
         self._due: list[tuple[int, int, Activation, Answer]] = []
         self._count = itertools.count()
         self._busy = False

@@ -29,7 +29,7 @@ from loomgraph.engine.reuse import Reuse
 from loomgraph.engine.routing import choose, choose_error
 from loomgraph.engine.scope import Scope
 from loomgraph.engine.waits import Waits
-from loomgraph.errors import ActivationLimitError
+from loomgraph.errors import ActivationLimitError, RecordedError
 from loomgraph.events import AttemptFailed, NodeStarted, ScopeEnded
 
 __all__ = ["Scheduler"]
@@ -243,7 +243,12 @@ class Scheduler:
         """Report a failure to the machine, with the on_error edge that takes it. A reached total cap has none."""
         error = troubles[0][1]
         capped = isinstance(error, ActivationLimitError) or activation.index is not None
-        taken = () if capped else choose_error(activation.scope.plan, activation.node, error)
+        if capped:
+            taken: tuple[int, ...] = ()
+        elif self.reuse is not None and isinstance(error, RecordedError):
+            taken = self.reuse.way(activation)
+        else:
+            taken = choose_error(activation.scope.plan, activation.node, error)
         self.machine.failed(activation, troubles, taken)
 
     def refuse(self, activation: Activation, error: BaseException) -> None:

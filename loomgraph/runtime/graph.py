@@ -146,8 +146,8 @@ class Graph(Drawable, Generic[InT, OutT]):
         succeeded is not run at all: its result is read from the log; neither is one that waits for answers or signals
         and has got none. `answers` are those to some or all of its questions, by question id. Raises UnknownRunError,
         RunBusyError while another process owns the run, GraphChangedError if the log does not fit this graph
-        (`on_change="compatible"` lets nodes that ran have other code, "rerun" runs what changed and what follows from it
-        once more, and takes over the rest), what `answer` raises, and what `run` raises.
+        (`on_change="compatible"` lets nodes that ran have other code, "rerun" runs again what changed and what follows
+        from it, and takes over the rest), what `answer` raises, and what `run` raises.
         """
         from loomgraph.runtime import questions
         from loomgraph.store.opening import opened

@@ -68,6 +68,8 @@ class _Earlier:
 
     seq: int = 0
     answers: list[_Old] = field(default_factory=list[_Old])
+    # how a map or a graph failed as a whole
+    failed: list[_Old] = field(default_factory=list[_Old])
     # durable steps, and what people answered: (basis, event)
     steps: list[tuple[Basis, Past]] = field(default_factory=list["tuple[Basis, Past]"])
     began: list[Basis | None] = field(default_factory=list["Basis | None"])
@@ -177,12 +179,30 @@ class Redrive:
             return None
         return Answer(old.seq, None, values[0], failure=failure, taken=taken)
 
+    def way(self, activation: Activation) -> tuple[int, ...]:
+        """The on_error edges of a map or graph that fails with what it failed with before."""
+        return self._failed_as(activation) or ()
+
+    def _failed_as(self, activation: Activation) -> tuple[int, ...] | None:
+        """The edges that a map or graph takes if it fails as before; None if it would not be settled by that."""
+        found = self._earlier.get(activation.key)
+        if found is None or activation.scope.plan.definition.nodes[activation.node].retry is not None:
+            return None  # whether it is tried again depends on the exception, of which only the name is left
+        assert self._trace is not None
+        basis = self._trace.basis(activation.key)
+        for old in reversed(found.failed):
+            if basis is not None and _fits(activation, basis, old.basis):
+                return self._taken(activation, old.ways, old.past[2][2])
+        return None
+
     def _taken(self, activation: Activation, ways: Any, taken: tuple[int, ...]) -> tuple[int, ...] | None:
         """The edges that an old failure takes now; None if nobody says that it would still be taken by one."""
         if activation.owner is not None:
             run = activation.owner.map
             assert run is not None
-            return () if run.need or run.spec.on_error != "fail" else None
+            if run.need or run.spec.on_error != "fail":
+                return ()
+            return None if self._failed_as(activation.owner) is None else ()
         assert self._trace is not None
         now = _ways(self._trace, self._trace.fold.index[activation.key])
         plan = activation.scope.plan
@@ -191,7 +211,12 @@ class Redrive:
         if taken:
             places = [way[0] for way in ways]
             return tuple(plan.out_error[activation.node][places.index(edge)] for edge in taken)
-        return () if not ways and tolerates(activation.scope, activation.node) else None
+        if not ways and tolerates(activation.scope, activation.node):
+            return ()
+        # else the graph it is in fails with it, which may be what somebody has taken
+        outer = activation.scope.parent
+        inside = outer is not None and outer.child is activation.scope
+        return () if inside and outer is not None and self._failed_as(outer) is not None else None
 
     def _keep_steps(self, activation: Activation, found: _Earlier, basis: Basis) -> None:
         """The durable steps of an activation that had begun with the same: they are not taken again."""
@@ -261,6 +286,8 @@ class Redrive:
             earlier.steps.append((basis, past))
         elif activation.map is None and activation.child is None:
             earlier.answers.append(_Old(seq, basis, past, list(_ways(trace, activation))))
+        elif kind is NodeFailed:
+            earlier.failed.append(_Old(seq, basis, past, list(_ways(trace, activation))))
 
 
 _PARTS = frozenset({StepSucceeded, QuestionAsked, QuestionAnswered, SignalReceived})

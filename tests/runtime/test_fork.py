@@ -536,6 +536,68 @@ async def test_a_failure_that_was_taken_is_taken_over_with_its_way() -> None:
     }
 
 
+@pytest.mark.parametrize("mapped", [False, True], ids=["graph", "map"])
+async def test_a_graph_that_failed_as_a_whole_and_was_handled_fails_again_without_running(mapped: bool) -> None:
+    called: Counter[str] = Counter()
+    inner = Workflow("inner", input=int, output=int)
+
+    @inner.node
+    async def good(value: int) -> int:
+        called["good"] += 1
+        return value
+
+    @inner.node
+    async def bad(value: int) -> int:
+        called["bad"] += 1
+        raise LookupError(f"no {value}")
+
+    inner.chain(START, good, bad, END)
+    deep = Workflow("deep", input=int, output=int)
+    deep.chain(START, inner.compile(), END)
+    wf = Workflow("outer", input=list[int], output=str)
+
+    @wf.node
+    async def handles(failure: Failure) -> str:
+        called["handles"] += 1
+        return f"{failure.error}: {failure.message}"
+
+    @wf.node
+    async def never(value: object) -> str:
+        return "never"
+
+    @wf.node
+    async def other(values: list[int]) -> str:
+        called["other"] += 1
+        return "and"
+
+    @wf.node
+    async def last(told: str, more: str) -> str:
+        called["last"] += 1
+        return f"{told} {more}"
+
+    if mapped:
+        failing: Any = wf.map(START, deep.compile())
+    else:
+        first = wf.node(lambda values: values[0], name="first")
+        wf.edge(START, first)
+        failing = wf.subgraph(deep.compile())
+        wf.edge(first, failing)
+    wf.on_error(failing, handles, LookupError)
+    wf.edge(failing, never)
+    wf.edge(START, other)
+    wf.join({"told": [handles, never], "more": other}, into=last)
+    wf.edge(last, END)
+    graph, store = wf.compile(), MemoryStore()
+    assert (await graph.run([1], store=store, run_id="r")).output == "LookupError: no 1 and"
+    called.clear()
+    forked = await graph.fork("r", store=store, outputs={"other": "or"})
+    result = await graph.resume(forked, store=store)
+    assert result.output == "LookupError: no 1 or"
+    assert called == {"last": 1}
+    assert [(r.status, r.origin) for r in result.node("bad")] == [("failed", "reused")]
+    assert outcome(await graph.replay(forked, store=store)) == outcome(result)
+
+
 def mendable(called: Counter[str]) -> Graph[int, str]:
     wf = Workflow("mended", input=int, output=str)
 
