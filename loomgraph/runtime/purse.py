@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 
 from loomgraph.engine.facts import Entry
 from loomgraph.errors import BudgetExceededError, DefinitionError
-from loomgraph.events import Metered, RunResumed
+from loomgraph.events import Metered, RunRedriven, RunResumed
 from loomgraph.graph.budget import UNLIMITED, Budget, UserBudget, limited
 from loomgraph.runtime.notes import book_of, read_book, write_book
 from loomgraph.runtime.options import RunOptions
@@ -48,7 +48,7 @@ class Purse:
         for at, (when, kind, _, values) in enumerate(entries):
             if kind is Metered:
                 self._spend(values[0], own=at >= copied)
-            elif before is not None and kind is not RunResumed:
+            elif before is not None and kind is not RunResumed and kind is not RunRedriven:
                 self._spend({SECONDS: max(0.0, when - before)}, own=at >= copied)
             before = when
 

@@ -28,6 +28,7 @@ from loomgraph.models import (
 from loomgraph.runtime.purse import spent_by_user
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.opening import open_store
+from loomgraph.store.protocol import StoredEvent
 from loomgraph.testing.models import ModelBench, check_model
 from tests.nodes import spending_agents
 from tests.places import Place
@@ -259,3 +260,34 @@ def OSErrorLike() -> Exception:
     from loomgraph.errors import ModelServerError
 
     return ModelServerError("a:big")
+
+
+async def test_seconds_are_counted_while_a_run_runs_and_not_while_it_waits_for_somebody() -> None:
+    wf = Workflow("asks", input=int, output=int)
+
+    @wf.node(version="1")
+    async def ask(n: int, ctx: Context) -> int:
+        return await ctx.ask("How many?", int, key="first") + await ctx.ask("And then?", int, key="then")
+
+    wf.chain(START, ask, END)
+    graph, store = wf.compile(), Earlier()
+    minute: Any = {"store": store, "budget": Budget(seconds=60)}
+    asked = await graph.run(1, run_id="r", **minute)
+    asked = await graph.resume("r", answers={asked.questions[0].id: 7}, **minute)
+    resumed = next(seq for seq, event in enumerate(asked.events) if event.kind == "RunResumed")
+    store.before = resumed  # an hour went by until somebody answered
+    assert (await graph.resume("r", answers={asked.questions[0].id: 7}, **minute)).output == 14
+    store.before = resumed + 1  # an hour went by in the run itself
+    fork = await graph.fork("r", store=store, at=len(asked.events) - 1)
+    with pytest.raises(DeadlineError):
+        await graph.resume(fork, answers={asked.questions[0].id: 7}, **minute)
+
+
+class Earlier(MemoryStore):
+    """A store whose first events, so many of them, were written an hour earlier."""
+
+    before = 0
+
+    async def events(self, run_id: str, start: int = 0, stop: int | None = None) -> list[StoredEvent]:
+        found = await super().events(run_id, start, stop)
+        return [event._replace(time=event.time - 3600.0) if event.seq < self.before else event for event in found]
