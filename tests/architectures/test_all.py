@@ -6,6 +6,8 @@ Each is run as the play in `tests/architectures/plays` of its name.
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 
 import anyio
 import pytest
@@ -15,8 +17,10 @@ from hypothesis import strategies as st
 from loomgraph import Budget, NodeFailedError
 from loomgraph.architectures import architecture_names, resolve_architecture
 from loomgraph.errors import BudgetExceededError
+from loomgraph.graph.definition import Definition, GraphBody
 from loomgraph.models import ModelRequest
 from loomgraph.testing.interleave import Turnstile
+from loomgraph.visualize.svg import system_dot, wasm_dot
 from tests.architectures.stage import PLAYS, Play, Speaker, said, told
 from tests.properties.budget import examples
 
@@ -93,6 +97,33 @@ def test_every_node_that_ran_is_in_the_drawings(play: Play) -> None:
         assert f'"{name}' in mermaid
         assert f">{name}<" in svg
     assert "✓" in agent.to_mermaid(result)
+
+
+def inner(definition: Definition) -> Counter[str]:
+    """The names of all nodes that are no graphs themselves, in all the graphs inside."""
+    found: Counter[str] = Counter()
+    for node in definition.nodes:
+        if isinstance(node.body, GraphBody):
+            found += inner(node.body.graph.definition)
+        else:
+            found[node.name] += 1
+    return found
+
+
+@all_plays
+def test_its_drawings_show_its_inner_nodes_down_to_each_call_of_a_model(play: Play) -> None:
+    agent = play.agent(Speaker(play.answer))
+    nodes = inner(agent.graph.definition)
+    assert nodes["model"] > 1
+    drawn = agent.to_mermaid()
+    for name, count in nodes.items():
+        boxes = re.findall(rf'^ +n\d+[\[({{/]+"{re.escape(name)}(?:<br/>[^"]*)?"', drawn, re.MULTILINE)
+        assert len(boxes) >= count, name  # and those of what a node runs inside itself
+    if system_dot() is None and wasm_dot() is None:
+        pytest.skip("there is no Graphviz to draw an SVG with")
+    picture = agent.to_svg()
+    for name, count in nodes.items():
+        assert picture.count(f">{name}</text>") >= count, name
 
 
 def test_a_name_in_kebab_case_is_enough_for_those_that_need_no_other_agents() -> None:
