@@ -136,13 +136,13 @@ class _UserAccount:
         id, now = uuid.uuid4().hex, time.time()
         limits = {name: self.limits[name] for name in wanted}
         held = {"id": id, "run": self.run_id, "amounts": wanted, "limits": limits, "at": now, "until": now + _HELD}
-        await self._write("hold", held)
-        await self._read()
-        refused = self._ledger.refused.pop(id, None)
-        if refused is not None:
-            name, spent, reserved = refused
-            raise BudgetExceededError(self.name, name, limits[name], spent, reserved, wanted[name])
-        try:
+        try:  # from here on: who is cancelled while it is written does not know whether it was
+            await self._write("hold", held)
+            await self._read()
+            refused = self._ledger.refused.pop(id, None)
+            if refused is not None:
+                name, spent, reserved = refused
+                raise BudgetExceededError(self.name, name, limits[name], spent, reserved, wanted[name])
             yield
         finally:
             with anyio.CancelScope(shield=True):
