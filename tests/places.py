@@ -25,6 +25,14 @@ class Place:
         """Seconds since the epoch, as the stores of this place see it."""
         return time.time() + self.ahead
 
+    @property
+    def address(self) -> str:
+        """How a command names the file or the server, where others may have runs too; not for one in memory."""
+        if self.kind == "sqlite":
+            return f"sqlite:{self._folder / 'runs.db'}"
+        assert self._address is not None
+        return self._address
+
     def store(self) -> Store:
         """A store of its own; in memory it is empty, else it shows what is at the place. Whoever asks closes it."""
         match self.kind:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +17,9 @@ from typing import Any, Literal
 import anyio
 import anyio.to_thread
 import pytest
+from typer.testing import CliRunner
 
+from loomgraph.cli.app import app
 from loomgraph.errors import LeaseLostError, LoomgraphError, RunBusyError
 from loomgraph.store.protocol import Batch, Lease, Store
 from loomgraph.testing.crash import WatchedStore
@@ -138,6 +143,61 @@ async def test_of_many_processes_that_want_a_run_one_has_it_and_keeps_it_and_the
         for child in children:
             child.kill()
         await store.close()
+
+
+ORDER = """
+import os
+from loomgraph import END, START, Workflow
+
+wf = Workflow("order", input=int, output=int)
+
+@wf.node
+async def price(value: int) -> int:
+    with open("calls", "a") as file:
+        file.write(f"price {os.getpid()}\\n")
+    return value * 2
+
+@wf.node
+async def pay(value: int) -> int:
+    if not os.path.exists("open"):
+        raise ConnectionError("closed")
+    with open("calls", "a") as file:
+        file.write(f"pay {os.getpid()}\\n")
+    return value + 1
+
+wf.chain(START, price, pay, END)
+"""
+
+
+def waits_for_it(parent: Connection, folder: Path, command: list[str]) -> None:
+    """Call the command, as a shell does, after a word."""
+    os.chdir(folder)
+    parent.send("ready")
+    parent.recv()
+    done = CliRunner().invoke(app, command)
+    parent.send((done.exit_code, done.stdout, done.stderr))
+
+
+def test_commands_that_wait_for_a_run_all_get_its_result_and_one_of_them_runs_it(shared: Place, tmp_path: Path) -> None:
+    (tmp_path / "order.py").write_text(ORDER, encoding="utf-8")
+
+    def called(count: int, *command: str) -> list[tuple[int, str, str]]:
+        with ExitStack() as stack:
+            words = [*command, "--store", shared.address, "--quiet"]
+            children = [stack.enter_context(Child(waits_for_it, tmp_path, words)) for _ in range(count)]
+            assert [child.hear() for child in children] == ["ready"] * count
+            for child in children:
+                child.tell()
+            return [child.hear() for child in children]
+
+    run_id = f"r-{uuid.uuid4().hex}"
+    [(code, _, _)] = called(1, "run", "order.py", "--input", "20", "--run-id", run_id)
+    assert code == 1
+    (tmp_path / "open").touch()
+    said = called(3, "resume", run_id, "--graph", "order.py", "--wait")
+    assert [(code, json.loads(output)) for code, output, _ in said] == [(0, 41)] * 3
+    assert all(not errors or errors.startswith("waiting for '") for _, _, errors in said)
+    assert noted(tmp_path / "calls") == Counter(["price", "pay"])
 
 
 # ---------------------------------------------------------------------- one that was stopped

@@ -186,6 +186,21 @@ async def test_a_run_that_was_told_to_stop_stops_though_an_answer_comes_as_it_le
     assert (await graph.resume("t", store=inner, answers={"b": 2})).output == [2, 3]
 
 
+async def test_a_run_that_is_cancelled_as_it_lets_go_does_not_go_on_with_an_answer_that_came_then() -> None:
+    graph, inner = pair(), MemoryStore()
+
+    class CancelledThen(AtTheLastMoment):
+        async def release(self, lease: Lease) -> None:
+            await super().release(lease)
+            run.cancel("nobody is here any more")
+
+    store = CancelledThen(inner, graph)
+    async with graph.start(1, store=store, run_id="t") as run:
+        result = await run.result()
+    assert (result.status, len(await log_of(inner))) == ("suspended", len(result.events))
+    assert (await graph.resume("t", store=inner, answers={"a": 1})).output == [2, 3]
+
+
 @pytest.mark.parametrize("how", ["run", "start", "resume"])
 async def test_an_answer_that_comes_as_the_run_lets_go_is_not_lost(how: str) -> None:
     graph, inner = pair(), MemoryStore()

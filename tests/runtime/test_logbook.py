@@ -14,6 +14,8 @@ from loomgraph.events import VERSION, ScopeEnded, ScopeStarted, StepSucceeded
 from loomgraph.runtime.format import KINDS
 from loomgraph.runtime.logbook import read_log
 from loomgraph.store.memory import MemoryStore
+from loomgraph.store.protocol import RunHeader
+from tests.places import Place
 from tests.runtime.logs.keeping import kept, normal, written
 from tests.runtime.logs.programs import PROGRAMS, graph_of, piece_of
 from tests.runtime.rehearsal import cut_short
@@ -117,6 +119,17 @@ async def test_a_log_written_today_has_the_format_of_the_kept_one(name: str, any
         "the format of logs changed. If an older loomgraph would misread such a log, VERSION in loomgraph/events.py "
         f"has to grow; then write what is new with: python -m tests.runtime.logs {name}"
     )
+
+
+async def test_a_file_with_a_log_of_a_newer_loomgraph_is_not_imported(place: Place) -> None:
+    newer, store = MemoryStore(), place.store()
+    header = RunHeader(run_id="future", graph="g", fingerprint="f", created=1.0, version=VERSION + 7)
+    await newer.release(await newer.create(header, owner="newer", ttl=60))
+    file = b"".join([piece async for piece in newer.export("future")])
+    with pytest.raises(StoreVersionError, match=f"'future' has format version {VERSION + 7}, .* version {VERSION}"):
+        await store.import_(file)
+    assert (await store.runs()).runs == []
+    await store.close()
 
 
 async def test_a_log_of_a_newer_loomgraph_is_refused_with_both_versions_named() -> None:

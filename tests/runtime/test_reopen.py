@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from loomgraph import END, START, Context, Graph, NodeFailedError, Workflow
@@ -62,6 +63,32 @@ async def test_a_reopened_run_that_fails_raises_when_the_block_is_left_and_stays
             assert run.run_id == "r"
     assert (await store.load("r")).status == "failed"
     assert (await mended([], []).resume("r", store=store)).output == 4
+
+
+async def test_a_run_that_goes_on_is_running_again_for_whoever_lists_runs() -> None:
+    store, gate = MemoryStore(), anyio.Event()
+    broken = [True]
+    wf = Workflow("held", input=int, output=int)
+
+    @wf.node
+    async def holds(value: int) -> int:
+        if broken:
+            raise ConnectionError("down")
+        await gate.wait()
+        return value
+
+    wf.chain(START, holds, END)
+    graph = wf.compile()
+    with pytest.raises(NodeFailedError):
+        await graph.run(1, store=store, run_id="r")
+    assert (await store.load("r")).status == "failed"
+    broken.clear()
+    async with graph.reopen("r", store=store) as run:
+        async for event in run.events(4):
+            if event.kind == "NodeStarted":
+                assert (await store.load("r")).status == "running"
+                gate.set()
+    assert (await store.load("r")).status == "succeeded"
 
 
 async def test_what_cannot_be_reopened_is_refused_before_the_block() -> None:

@@ -7,12 +7,20 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed", exc_type=ImportError)
 
-from loomgraph.errors import StoreAddressError, StoreError, StoreLockedError, StoreVersionError  # noqa: E402
+from loomgraph.errors import (  # noqa: E402
+    RunExistsError,
+    StoreAddressError,
+    StoreError,
+    StoreLockedError,
+    StoreVersionError,
+)
 from loomgraph.store.opening import open_store  # noqa: E402
 from loomgraph.store.postgres import PostgresStore  # noqa: E402
 from loomgraph.store.protocol import Batch, RunHeader, StoredEvent  # noqa: E402
@@ -65,6 +73,47 @@ async def test_a_row_that_stays_locked_past_the_deadline_is_an_error_that_says_h
                 await store.append(lease, Batch([_event(0)]))
             other.rollback()
         await store.append(lease, Batch([_event(0)]))
+
+
+@pytest.mark.anyio
+async def test_whoever_meets_another_transaction_sees_its_work_when_it_tries_again(postgres_address: str) -> None:
+    schema = _schema()
+    columns = "graph, fingerprint, status, created, updated, input, metadata, version"
+    async with PostgresStore(postgres_address, schema=schema) as store:
+        await store.create(_header(), owner="me", ttl=60.0)
+        with psycopg.connect(postgres_address) as other, psycopg.connect(postgres_address, autocommit=True) as third:
+            # somebody records the same run, and is not done yet
+            other.execute(f"INSERT INTO {schema}.runs (run_id, {columns}) SELECT 's', {columns} FROM {schema}.runs")
+            refused: list[str] = []
+
+            async def create() -> None:
+                try:
+                    await store.create(_header("s"), owner="me", ttl=60.0)
+                except RunExistsError as error:
+                    refused.append(error.run_id)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(create)
+                blocked = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+                while third.execute(blocked, (other.info.backend_pid,)).fetchone() == (0,):
+                    await anyio.sleep(0.01)
+                other.commit()
+            assert refused == ["s"]
+
+
+@pytest.mark.anyio
+async def test_a_read_of_several_queries_shows_one_moment(postgres_address: str) -> None:
+    schema = _schema()
+    async with PostgresStore(postgres_address, schema=schema) as store:
+        await store.create(_header(), owner="me", ttl=60.0)
+
+        def query(connection: Any) -> list[Any]:
+            first = connection.execute("SELECT count(*) FROM runs").fetchone()
+            with psycopg.connect(postgres_address) as other:
+                other.execute(f"DELETE FROM {schema}.runs")
+            return [first, connection.execute("SELECT count(*) FROM runs").fetchone()]
+
+        assert await store._read(query) == [(1,), (1,)]
 
 
 @pytest.mark.anyio
