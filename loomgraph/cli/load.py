@@ -1,4 +1,5 @@
-"""From `module:workflow` to the Workflow or Graph it names. Imports the user's module; calls nothing in it.
+"""From `module:workflow` to the Workflow or Graph it names; an Agent is its graph. Imports the user's module and
+calls nothing in it.
 
 `module` is a dotted name or a path to a .py file (`C:\\x\\flow.py:wf` too); without `:workflow`, the only Workflow or
 Graph in the module is meant.
@@ -15,10 +16,13 @@ import traceback
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from loomgraph import Graph, Workflow
 from loomgraph.errors import CompileError, names
+
+if TYPE_CHECKING:  # agents bring models with them
+    from loomgraph import Agent
 
 __all__ = ["LoadError", "Target", "load", "split"]
 
@@ -140,6 +144,8 @@ def _named(module: ModuleType, place: str, attribute: str) -> Target:
         value = getattr(value, part)
     if _is_target(value):
         return value
+    if _is_agent(value):
+        return value.graph
     made = f"'{attribute}' in '{place}' is a {type(value).__name__}, not a Workflow or a Graph. "
     if callable(value):
         raise LoadError(f"{made}If it makes one, keep what it returns under a name: wf = {attribute}().")
@@ -151,6 +157,9 @@ def _only(module: ModuleType, place: str) -> Target:
     if len(found) == 1:
         return next(iter(found.values()))
     if not found:
+        agents = [value for name, value in vars(module).items() if not name.startswith("_") and _is_agent(value)]
+        if len({id(agent) for agent in agents}) == 1:
+            return agents[0].graph
         raise LoadError(f"'{place}' has no Workflow or Graph. Define one at the top level: wf = Workflow('name').")
     raise LoadError(f"'{place}' has {len(found)} workflows. {_choices(place, list(found))}")
 
@@ -169,6 +178,12 @@ def _candidates(module: ModuleType) -> dict[str, Target]:
 
 def _is_target(value: object) -> TypeGuard[Target]:
     return isinstance(value, (Workflow, Graph))
+
+
+def _is_agent(value: object) -> TypeGuard[Agent[Any, Any]]:
+    # whoever has an agent has loaded what agents are, and nobody else needs to
+    agents = sys.modules.get("loomgraph.nodes.agent")
+    return agents is not None and isinstance(value, agents.Agent)
 
 
 def _did_you_mean(wrong: str, known: Sequence[str]) -> str | None:

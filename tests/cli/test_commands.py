@@ -45,6 +45,53 @@ def test_draw_writes_what_the_file_ends_in(loom: Loom, place: Path, file: str, b
     assert (place / file).read_bytes().startswith(begins)
 
 
+def test_draw_shows_a_run_of_a_store_without_its_workflow_and_as_what_happened_in_it(loom: Loom, place: Path) -> None:
+    store = ["--store", "sqlite:runs.db"]
+    given = '{"text": "charged twice", "amount": 40}'
+    assert loom("run", "triage", "--input", given, "--run-id", "t", *store).exit_code == 0
+    (place / "triage.py").rename(place / "gone.py")
+    assert "✓" in loom("draw", "--run", "t", *store, "--format", "text").stdout
+    assert loom("draw", "--run", "t", *store).stdout.startswith("flowchart")
+    assert "critical path" in loom("draw", "--run", "t", *store, "--view", "timeline").stdout
+    assert "time at work" in loom("draw", "--run", "t", *store, "--view", "flame").stdout
+    assert loom("draw", "--run", "t", *store, "--view", "messages").stdout.startswith("sequenceDiagram")
+    assert loom("draw", "--run", "t", *store, "--view", "timeline", "-o", "t.svg").exit_code == 0
+    assert (place / "t.svg").read_text(encoding="utf-8").startswith("<svg ")
+    assert "= the same" in loom("draw", "--run", "t", "--against", "t", *store, "--format", "text").stdout
+    over = loom("draw", "gone", "--run", "t", *store, "--format", "text").stdout
+    assert "START" in over
+    assert "Ticket" in over
+
+
+def test_draw_says_what_it_lacks(loom: Loom) -> None:
+    for arguments, said in (
+        ((), "draw what?"),
+        (("triage", "--view", "timeline"), "are about a run"),
+        (("--run", "t"), "which store?"),
+    ):
+        done = loom("draw", *arguments)
+        assert done.exit_code == 2
+        assert said in done.stderr
+
+
+def test_draw_says_which_forms_a_view_has(loom: Loom) -> None:
+    given = '{"text": "charged twice", "amount": 40}'
+    loom("run", "triage", "--input", given, "--run-id", "t", "--store", "sqlite:runs.db")
+    done = loom("draw", "--run", "t", "--store", "sqlite:runs.db", "--view", "flame", "--format", "dot")
+    assert done.exit_code == 2
+    assert "no form 'dot'. Use --format with one of: svg, png, text" in done.stderr
+
+
+def test_an_agent_is_drawn_as_its_graph(loom: Loom, place: Path) -> None:
+    (place / "helpers.py").write_text(
+        "from loomgraph import Agent\nfrom loomgraph.models.scripted import ScriptedModel\n"
+        "helper = Agent('helper', ScriptedModel([]))\n",
+        encoding="utf-8",
+    )
+    for target in ("helpers:helper", "helpers"):
+        assert '"model"' in loom("draw", target).stdout
+
+
 def test_draw_refuses_a_file_that_says_no_format(loom: Loom, place: Path) -> None:
     done = loom("draw", "triage", "-o", "triage.pdf")
     assert done.exit_code == 2

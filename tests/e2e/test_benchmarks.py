@@ -18,7 +18,7 @@ from benchmarks.table import markdown
 from benchmarks.targets import verdicts
 from benchmarks.workloads import BY_NAME, PROCESSES, SHAPE_TITLES, WORKLOADS
 
-TINY = {"lattice": 3, "branches": 2, "runs": 4, "build": 20, "compile": 20, "compile-mixed": 20} | {
+TINY = {"lattice": 3, "branches": 2, "runs": 4, "build": 20, "compile": 20, "compile-mixed": 20, "draw": 20} | {
     f"compile-{shape}": 200 for shape in SHAPE_TITLES
 }
 DURABLE = [workload.name for workload in WORKLOADS if workload.name.startswith("durable-")]
