@@ -44,8 +44,8 @@ class Approval(BaseModel):
     """The answer: call it, do not, or call it with other `arguments`. `reason` is told to the model of a denial.
 
     With `remember` nobody is asked again about calls of this tool with these arguments (with `any_arguments`, whatever
-    they are): for the rest of this run, or in every run of this user in the store. A tool that became another one is
-    asked about again; `forget` takes it back.
+    they are): for the rest of this run (a fork asks again), or in every run of this user in the store. A tool that
+    became another one is asked about again; `forget` takes it back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

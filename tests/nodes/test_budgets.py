@@ -225,9 +225,8 @@ async def test_a_budget_of_seconds_ends_a_run_and_counts_its_earlier_lives() -> 
 
     wf.chain(START, quick, forever, END)
     graph, store = wf.compile(), MemoryStore()
-    with pytest.raises(DeadlineError, match=r"that its budget had left\. Raise the budget and resume") as caught:
+    with pytest.raises(DeadlineError, match=r"that its budget had left\. Raise the budget and resume"):
         await graph.run(1, store=store, run_id="r", budget=Budget(seconds=0.02))
-    assert caught.value.finished == {"quick": 1}
     with pytest.raises(DeadlineError) as caught:
         await graph.resume("r", store=store, budget=Budget(seconds=0.02))
     assert caught.value.seconds < 0.02
