@@ -114,7 +114,7 @@ def inner(definition: Definition) -> Counter[str]:
 def test_its_drawings_show_its_inner_nodes_down_to_each_call_of_a_model(play: Play) -> None:
     agent = play.agent(Speaker(play.answer))
     nodes = inner(agent.graph.definition)
-    assert nodes["model"] > 1
+    assert nodes["model"]
     drawn = agent.to_mermaid()
     for name, count in nodes.items():
         boxes = re.findall(rf'^ +n\d+[\[({{/]+"{re.escape(name)}(?:<br/>[^"]*)?"', drawn, re.MULTILINE)
