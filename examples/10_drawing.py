@@ -1,4 +1,4 @@
-"""Drawing: any graph as Mermaid or DOT, and any run of it laid over the drawing.
+"""Drawing: any graph as Mermaid, DOT or text, any run of it laid over the drawing, and what ran when.
 
 Run it: python examples/10_drawing.py
 """
@@ -42,7 +42,9 @@ def main() -> None:
     print(graph.to_mermaid())  # paste it into a Markdown file as a ```mermaid block
     result = graph.run_sync(3)
     print(graph.to_mermaid(result))  # the same with status, visits and time
-    print(graph.to_dot(result).splitlines()[0])  # for Graphviz: dot -Tsvg
+    print(graph.to_dot(result).splitlines()[0])  # for Graphviz; graph.to_svg() and to_png() have it laid out
+    print(graph.to_text(result))  # for a terminal
+    print(result.timeline().to_text(width=80))  # which steps made the run as long as it was
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def _lane(sheet: Sheet, lane: Lane, y: float, scale: float) -> None:
         _bar(sheet, bar, y + bar.row * _ROW, scale)
     last = max((bar.spans[-1][2] if bar.end is None and bar.spans else bar.end or 0) for bar in lane.bars)
     number, total = _work(lane)
-    many = f"{number:,} \u00d7, " if number > 1 else ""
+    many = f"{number:,}\u00d7, " if number > 1 else ""
     more = f" (+{lane.more:,})" if lane.more else ""
     sheet.text(_LEFT + last * scale + 6, y + 11, f"{many}{seconds(total)}{more}", size=9)
 

@@ -7,11 +7,14 @@ line before a block's fence steers it:
     <!-- prints -->               the block is what the last python block printed
     <!-- draws: EXPRESSION -->    the block is the value of EXPRESSION in the page's namespace
     <!-- file: NAME -->           the block is not run, but lies in the page's folder under this name
+    <!-- picture: EXPRESSION -->  before an image, not a block: its file is the value of EXPRESSION, an SVG, at the
+                                  end of the page
 
 A ```console block is a session in that folder: lines after `$ ` are `loomgraph ...`, `export NAME=VALUE` or `echo $?`,
 the others are what they print. Times and durations in it may be any.
 
-`python -m tests.api.documents README.md docs/...` rewrites sessions and the blocks that print and draw, in place.
+`python -m tests.api.documents README.md docs/...` rewrites sessions, the blocks that print and draw, and
+pictures, in place.
 """
 
 from __future__ import annotations
@@ -49,6 +52,9 @@ _BLOCK = re.compile(
 _NO_VARIABLES = {name: None for name in os.environ if name.startswith("LOOMGRAPH_")}
 
 
+_PICTURE = re.compile(r"^<!-- picture: (?P<expression>.+?) -->\n!\[[^\]]*\]\((?P<file>[^)]+)\)", re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Block:
     """One fenced block: its language, text, where its text is in the page, and the mark before it."""
@@ -71,6 +77,12 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in _BLOCK.finditer(source):
         line = source.count("\n", 0, found.start("text")) + 1
         yield Block(page, line, found["language"], found["text"], found.span("text"), found["mark"], found["detail"])
+
+
+def pictures(page: Path) -> Iterator[tuple[str, Path]]:
+    """The pictures of a page: the expression that draws each, and its file."""
+    for found in _PICTURE.finditer(page.read_text(encoding="utf-8")):
+        yield found["expression"], page.parent / found["file"]
 
 
 class Page:
@@ -176,6 +188,8 @@ def rewrite(path: Path) -> None:
             at = block.span[1]
     page.close()
     path.write_text("".join([*out, source[at:]]), encoding="utf-8", newline="\n")
+    for expression, file in pictures(path):
+        file.write_text(page.value(expression), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

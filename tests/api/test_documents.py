@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.api.documents import PAGES, ROOT, Page, blocks, shown
+from tests.api.documents import PAGES, ROOT, Page, blocks, pictures, shown
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -27,6 +28,16 @@ def test_the_code_of_a_page_runs_and_prints_and_draws_what_the_page_shows(
             expected = shown(page, block)
             update = f"python -m tests.api.documents {path.relative_to(ROOT).as_posix()}"
             assert expected is None or block.text == expected, f"{block} is not what the code gives; run: {update}"
+    for expression, file in pictures(path):
+        # times differ from run to run and layouts between versions of Graphviz; what is drawn does not
+        assert words(page.value(expression)) == words(file.read_text(encoding="utf-8")), f"{file.name} is out of date"
+
+
+def words(svg: str) -> tuple[str, set[str]]:
+    """What an SVG is called, and the names on it."""
+    root = ET.fromstring(svg)
+    texts = (re.sub(r"[^a-z ]", "", text.text or "").strip() for text in root.iter("{http://www.w3.org/2000/svg}title"))
+    return root.get("aria-label", ""), {text for text in texts if re.fullmatch("[a-z]{4,}", text)}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

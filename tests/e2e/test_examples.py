@@ -137,6 +137,12 @@ def test_the_last_example_draws_the_graph_and_then_what_the_run_did(capsys: pyte
     assert "throw_away<br/>– skipped" in ran
 
 
+def test_the_last_example_shows_the_run_in_a_terminal_and_its_critical_path(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output_of("10_drawing", capsys)
+    assert re.search(r"\nscrub +✓ 2 visits, .*\n├═▶ scrub +still_dirty ↺ ≤ 3\n", printed)
+    assert "critical path (★): scrub#0 → scrub#1 → hang\n" in printed
+
+
 def test_the_local_model_is_skipped_with_a_reason_where_no_server_answers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
