@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +19,7 @@ from loomgraph.cli.outcome import event_line, header_json, plain_json, record_js
 from loomgraph.cli.progress import Progress
 from loomgraph.cli.stores import RunArg, StoreOpt, opened_for
 from loomgraph.cli.waiting import Waits
-from loomgraph.runtime.following import follow
+from loomgraph.runtime.following import Following
 from loomgraph.runtime.logbook import read_log
 from loomgraph.store.protocol import FINISHED, RunHeader, Store
 
@@ -68,16 +67,15 @@ def watch(
 
 
 async def _followed(store: Store, run: str, progress: Progress, *, as_events: bool, wait: bool) -> RunHeader:
-    async with contextlib.aclosing(follow(store, run)) as log:
-        async for header, events in log:
-            for event in events:
-                if as_events:
-                    typer.echo(event_line(event))
-                else:
-                    progress.feed(event)
-            read = not events or events[-1].seq + 1 == header.events
-            if read and (header.status in FINISHED or (header.status == "suspended" and not wait)):
-                return header
+    async for header, events in Following(store, run):
+        for event in events:
+            if as_events:
+                typer.echo(event_line(event))
+            else:
+                progress.feed(event)
+        read = not events or events[-1].seq + 1 == header.events
+        if read and (header.status in FINISHED or (header.status == "suspended" and not wait)):
+            return header
     raise AssertionError("a log that is followed never ends by itself")
 
 

@@ -211,7 +211,11 @@ class Pages:
         """The run as it is, and then what changes, until the one who asked has left."""
         since, begun, last = -1, 0, b""
         while not self.closing:
-            view = await self._views.get(view.run_id)
+            try:
+                view = await self._views.get(view.run_id)
+            except Exception as error:  # a store may raise anything; an answer has begun, so it is said in it
+                yield b"event: gone\ndata: " + json.dumps(f"{type(error).__name__}: {error}").encode() + b"\n\n"
+                return
             reset = len(view.tally.passes) != begun
             begun = len(view.tally.passes)
             told = await self._document(view, -1 if reset else since)

@@ -160,7 +160,7 @@ class View:
 class Views:
     """The runs that somebody looks at; those that were not looked at for longest are let go of."""
 
-    def __init__(self, store: Store, keep: int = 16) -> None:
+    def __init__(self, store: Store, keep: int = 8) -> None:
         self._store = store
         self._keep = keep
         self._views: dict[str, View] = {}

@@ -23,7 +23,7 @@ export async function compare(main, left, right) {
     const cell = (one, what) => {
       if (!one) return h("td", { class: "faint" }, "not in this run");
       return h("td", {}, badge(one.status), one.origin === "run" ? null : h("span", { class: "tag" }, one.origin), what.includes("input") ? h("div", {}, "given ", h("code", {}, one.input)) : null,
-        one.failure ? h("div", {}, one.failure) : h("div", {}, h("code", {}, one.output)));
+        one.failure ? h("div", {}, one.failure) : one.status === "succeeded" ? h("div", {}, h("code", {}, one.output)) : null);
     };
     const rows = told.activations.map((one) => h("tr", { "data-same": one.same ? "yes" : "no" }, h("th", { scope: "row" }, one.key), h("td", {}, one.same ? "the same" : [...one.differs, ...(one.left && one.right ? [] : ["only in one"])].join(", "), one.source ? h("span", { class: "tag" }, "began here") : null), cell(one.left, one.differs), cell(one.right, one.differs)));
     const amounts = (usage) => JSON.stringify({ activations: usage.activations, attempts: usage.attempts, ...Object.fromEntries(Object.entries(usage.amounts).map(([name, amount]) => [name, Number(amount.toPrecision(6))])) });

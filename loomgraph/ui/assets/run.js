@@ -52,7 +52,11 @@ class Page {
       const told = JSON.parse(message.data);
       this.#show(told, told.reset);
     };
-    this.live.onerror = () => { if (!this.lost) { this.lost = true; alarm("The connection to the server is lost; the page tries again by itself."); } };
+    this.live.addEventListener("gone", (message) => { this.live.close(); alarm(JSON.parse(message.data)); });
+    this.live.onerror = () => {
+      if (this.live.readyState === EventSource.CLOSED) alarm("The server does not tell about this run any more. Load the page again.");
+      else if (!this.lost) { this.lost = true; alarm("The connection to the server is lost; the page tries again by itself."); }
+    };
   }
 
   #show(told, reset) {
