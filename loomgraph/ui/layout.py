@@ -83,9 +83,13 @@ def _dot(drawn: Diagram, sizes: dict[str, tuple[float, float]]) -> Iterator[str]
             work.append("}")
         yield from inside.get(here, ())
         work.extend(reversed(children.get(here, ())))
-    for edge in drawn.edges:
+    for number, edge in enumerate(drawn.edges):
         label = "\\n".join("x" * len(line) for line in edge.label)
-        yield f"{edge.source}->{edge.target}" + (f'[label=" {label} "]' if label else "")
+        yield (
+            f'{edge.source}->{edge.target}[id={number},label=" {label} "]'
+            if label
+            else (f"{edge.source}->{edge.target}[id={number}]")
+        )
     yield "}"
 
 
@@ -109,23 +113,19 @@ def _document(drawn: Diagram, sizes: dict[str, tuple[float, float]], placed: Any
     objects = placed.get("objects", ())
     at = {found["name"]: _numbers(found["pos"]) for found in objects if "pos" in found}
     boxes = {found["name"]: _numbers(found["bb"]) for found in objects if "bb" in found}
+    lines = {int(line["id"]): line for line in placed.get("edges", ())}
     return {
         "name": drawn.name,
         "width": width,
         "height": height,
         "nodes": [_node(node, sizes[node.id], at[node.id], height) for node in drawn.nodes],
-        # Graphviz keeps the order in which edges were told
-        "edges": [_edge(edge, line, height) for edge, line in zip(drawn.edges, _in_order(placed), strict=True)],
+        "edges": [_edge(edge, lines[number], height) for number, edge in enumerate(drawn.edges)],
         "clusters": [
             {"id": cluster.id, "name": cluster.name, "path": _path(cluster.path), "box": _box(box, height)}
             for cluster in drawn.clusters
             if (box := boxes.get(f"cluster_{cluster.id}")) is not None
         ],
     }
-
-
-def _in_order(placed: Any) -> list[Any]:
-    return sorted(placed.get("edges", ()), key=lambda line: line["_gvid"])
 
 
 def _node(node: DiagramNode, size: tuple[float, float], at: list[float], height: float) -> dict[str, Any]:

@@ -92,6 +92,16 @@ def test_the_graph_is_placed_from_the_log_alone(opened: Open) -> None:
     assert "Some" not in json.dumps(told)
 
 
+def assert_lines_lead_where_they_say(told: Any) -> None:
+    """A line begins at the box that it comes from and ends at the one that it leads to."""
+    boxes = {node["id"]: node for node in told["nodes"]}
+    for edge in told["edges"]:
+        for (x, y), end in ((edge["points"][0], "source"), (edge["tip"], "target")):
+            box = boxes[edge[end]]
+            assert box["x"] - 3 <= x <= box["x"] + box["width"] + 3, edge
+            assert box["y"] - 3 <= y <= box["y"] + box["height"] + 3, edge
+
+
 def test_with_the_code_at_hand_the_picture_knows_types(page: Page) -> None:
     (start,) = [node for node in page.get("picture", run="done")["nodes"] if node["kind"] == "start"]
     assert start["lines"] == ["START", "Order"]
@@ -110,7 +120,12 @@ def test_sub_graphs_loops_and_names_of_any_kind_are_placed(opened: Open, tmp_pat
     body = wf.node(inner.compile(), name="body/é")
     wf.edge(START, body)
     wf.edge(body, body, when=lambda x: x < 3, cap=7)
-    wf.edge(body, END, when=lambda x: x >= 3)
+    late = wf.node(lambda x: x, name="late")
+    early = wf.node(lambda x: x, name="early")
+    wf.edge(body, late, when=lambda x: x >= 3)
+    wf.edge(late, END, when=lambda x: x > 9)
+    wf.edge(late, early, when=lambda x: x <= 9)
+    wf.edge(early, END)
 
     async def run() -> None:
         async with SQLiteStore(str(tmp_path / "other.db")) as store:
@@ -120,9 +135,10 @@ def test_sub_graphs_loops_and_names_of_any_kind_are_placed(opened: Open, tmp_pat
     page = opened(store=SQLiteStore(str(tmp_path / "other.db")))
     told = page.get("picture", run="r")
     paths = [node["path"] for node in told["nodes"] if node["path"]]
-    assert paths == ["body%2Fé", 'body%2Fé/a "b" <%2Fsvg>\\n']
+    assert paths == ["body%2Fé", "late", "early", 'body%2Fé/a "b" <%2Fsvg>\\n']
     assert set(paths) == {node["path"] for node in page.get("run", run="r")["nodes"]}
     assert told["clusters"][0]["name"] == "inner"
+    assert_lines_lead_where_they_say(told)
     (back,) = [edge for edge in told["edges"] if edge["kind"] == "back"]
     assert back["label"][-1].endswith("↺"), "a log does not keep caps, so none is shown"
 

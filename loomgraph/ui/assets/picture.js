@@ -14,6 +14,15 @@ function outline(node) {
   return [box];
 }
 
+const RANK = ["running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped"];
+
+// how often a node fired, or how many of a map's items are settled
+export function visits(node) {
+  const items = Object.values(node.items).reduce((a, b) => a + b, 0);
+  if (items) return `${items - (node.items.running ?? 0) - (node.items.waiting ?? 0)}/${items} items`;
+  return String(Object.entries(node.counts).reduce((a, [status, n]) => a + (status === "skipped" ? 0 : n), 0) || "");
+}
+
 export function overlay(node) {
   if (!node || node.status === "idle") return `${SYMBOLS.idle} not run`;
   const inItems = Object.values(node.items).reduce((a, b) => a + b, 0);
@@ -88,14 +97,43 @@ export class Picture {
     group.setAttribute("aria-label", `${node.lines[0]}, ${NAMES[node.kind] ?? "node"}: ${found?.status ?? "not run"}, ${text.slice(2)}`);
   }
 
+  // nodes of graphs that are made as a run goes on have the name of the box that stands for them, and something more
+  #placeOf(path) {
+    if (this.places.has(path)) return path;
+    const parts = path.split("/");
+    for (const known of this.places.keys()) {
+      const names = known.split("/");
+      if (names.length === parts.length && names.every((name, at) => name === parts[at] || (at && names[at - 1].startsWith("@") && parts[at].startsWith(`${name} `)))) return known;
+    }
+    return null;
+  }
+
+  // the nodes that a box stands for, if these are others than its own
+  standsFor(path) { return [...(this.places.get(path)?.parts?.values() ?? [])]; }
+
+  #together(path, node) {
+    const place = this.places.get(path);
+    place.parts ??= new Map();
+    place.parts.set(node.path, node);
+    const sum = { counts: {}, items: {}, seconds: 0, status: node.status };
+    for (const one of place.parts.values()) {
+      for (const what of ["counts", "items"]) for (const [status, number] of Object.entries(one[what])) sum[what][status] = (sum[what][status] ?? 0) + number;
+      sum.seconds += one.seconds;
+    }
+    sum.status = RANK.find((status) => [...place.parts.values()].some((one) => one.status === status)) ?? "idle";
+    return sum;
+  }
+
   // what became of nodes; `reset` forgets what was there
   show(nodes, reset) {
-    if (reset) for (const [path, place] of this.places) { place.group.dataset.status = "idle"; this.#name(path, null); }
+    if (reset) for (const [path, place] of this.places) { place.parts = null; place.group.dataset.status = "idle"; this.#name(path, null); }
     for (const node of nodes) {
-      const place = this.places.get(node.path);
-      if (!place) continue;
-      if (place.group.dataset.status !== node.status) place.group.dataset.status = node.status;
-      this.#name(node.path, node);
+      const path = this.#placeOf(node.path);
+      if (!path) continue;
+      const place = this.places.get(path);
+      const shown = path === node.path ? node : this.#together(path, node);
+      if (place.group.dataset.status !== shown.status) place.group.dataset.status = shown.status;
+      this.#name(path, shown);
     }
   }
 

@@ -2,7 +2,7 @@
 import { alarm, badge, count, fill, h, moment, named, say, seconds, SYMBOLS } from "./dom.js";
 import { address, get, post } from "./api.js";
 import { LongList } from "./list.js";
-import { Picture, overlay } from "./picture.js";
+import { Picture, overlay, visits } from "./picture.js";
 import { Timeline } from "./timeline.js";
 import { schemaForm } from "./form.js";
 import { link } from "./runs.js";
@@ -245,7 +245,7 @@ class Page {
     this.state_ = h("select", { "aria-label": "Status", onchange: () => this.#fillNodes(true) }, h("option", { value: "" }, "any status"), Object.keys(SYMBOLS).filter((one) => one !== "suspended").map((one) => h("option", {}, one)));
     this.list = new LongList({
       label: "Nodes", heads: ["Node", "Status", "Activations", "Attempts", "Time"], widths: "minmax(10rem,3fr) 8rem 9rem 6rem 7rem",
-      row: (node) => [named(node.path), badge(node.status), overlay(node).replace(/^. /, ""), node.attempts || "", node.seconds ? seconds(node.seconds) : ""],
+      row: (node) => [named(node.path), badge(node.status), visits(node), node.attempts || "", node.seconds ? seconds(node.seconds) : ""],
       page: async (start, limit) => ({ total: this.listed.length, rows: this.listed.slice(start, start + limit) }), open: (node) => this.choose(node.path, true),
     });
     return [h("div", { class: "tools" }, this.search, this.state_), this.list.element];
@@ -301,9 +301,15 @@ class Page {
     if (!path) { fill(this.detail, h("p", { class: "faint" }, "Choose a node, a bar or an event to see what it was given, what it gave, and what happened.")); return; }
     this.picture?.select(path);
     const node = this.nodes.get(path);
-    const facts = node ? [badge(node.status), ` ${overlay(node).slice(2)}`, node.attempts > 1 ? `, ${count(node.attempts, "attempt")}` : ""] : [badge("idle"), " The run never came here."];
+    const facts = node ? [badge(node.status), ` ${overlay(node).slice(2)}`, node.attempts > 1 ? `, ${count(node.attempts, "attempt")}` : ""] : this.picture?.standsFor(path).length ? ["This box stands for several nodes."] : [badge("idle"), " The run never came here."];
     fill(this.detail, h("h2", {}, named(path)), h("p", {}, facts), node ? h("div", { class: "tools" }, h("button", { type: "button", onclick: () => this.filter(path) }, "Its events")) : null);
     if (focus) this.detail.focus();
+    const parts = this.picture?.standsFor(path) ?? [];
+    const inside = parts.length ? parts : [...this.nodes.values()].filter((one) => one.path.startsWith(`${path}/@`));
+    if (inside.length) {
+      this.detail.append(h("details", { open: parts.length > 0 }, h("summary", {}, parts.length ? count(parts.length, "node") : `${count(inside.length, "node")} in the graphs that it ran`),
+        h("ul", { class: "inside" }, inside.slice(0, 200).map((one) => h("li", {}, badge(one.status), " ", h("button", { type: "button", onclick: () => this.choose(one.path, true) }, named(parts.length ? one.path.split("/").at(-1) : one.path.slice(path.length + 1))))))));
+    }
     if (!node) return;
     const status = h("select", { "aria-label": "Status of activations", onchange: () => this.activations.reload() }, h("option", { value: "" }, "any status"), Object.keys({ ...node.counts, ...node.items }).map((one) => h("option", {}, one)));
     this.activations = new LongList({
