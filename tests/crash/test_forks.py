@@ -23,7 +23,7 @@ from loomgraph.testing.crash.life import RUN
 from tests.crash.graphs import GRAPHS
 from tests.crash.subjects import subject
 
-STRIDE = int(os.environ.get("LOOMGRAPH_CRASH_STRIDE", "8"))
+STRIDE = int(os.environ.get("LOOMGRAPH_CRASH_STRIDE", "12"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
 

@@ -95,7 +95,7 @@ async def test_a_run_driven_once_more_takes_over_every_answer_and_runs_nothing(
 async def test_a_fork_goes_on_in_any_store_and_after_any_crash(place: Place) -> None:
     store = place.store()
     try:
-        await _crashes(store, {"memory": 1, "sqlite": 5, "postgresql": 15}[place.kind])
+        await _crashes(store, {"memory": 2, "sqlite": 7, "postgresql": 20}[place.kind])
     finally:
         await store.close()
 
