@@ -19,7 +19,8 @@ from mcp import Client, MCPError, StdioServerParameters, types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from loomgraph.errors import DefinitionError, ToolError, ToolServerError
+from loomgraph.errors import DefinitionError, RunError, ToolError, ToolServerError
+from loomgraph.errors.redaction import redact
 from loomgraph.graph.refs import Embeddable
 from loomgraph.tools import Tool, ToolCall, batch_graph
 from loomgraph.tools.tool import check_tools
@@ -203,7 +204,9 @@ def mcp_server(
     """A server that offers these tools, graphs and agents; run it over stdio or HTTP with `mcp`.
 
     Each call is a run of its own, with `options` of `Graph.run` such as `store=` and `limit=`. What fails is told to
-    the caller as an error result. Raises DefinitionError for two tools of one name.
+    the caller as an error result, and so is a run that waits for somebody, with its id and what it waits for. Whoever
+    offers a tool here allows it: the caller is told that it is destructive, and nobody is asked.
+    Raises DefinitionError for two tools of one name.
     """
     offered = check_tools([item if isinstance(item, Tool) else _tool_of(item) for item in tools])
 
@@ -212,7 +215,11 @@ def mcp_server(
 
     async def call_tool(_ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         call = ToolCall(id="call", name=params.name, arguments=dict(params.arguments or {}))
-        [result] = (await batch_graph([call], offered, name=name).run([call], **options)).output
+        try:
+            [result] = (await batch_graph([call], offered, name=name).run([call], **options)).output
+        except RunError as error:  # suspended, cancelled or over its budget: the caller is told which
+            text = types.TextContent(type="text", text=redact(str(error)))
+            return types.CallToolResult(content=[text], is_error=True)
         value = result.value
         structured = cast(dict[str, Any], value) if isinstance(value, dict) else {"result": value}
         content: list[Any] = [types.TextContent(type="text", text=result.content)]

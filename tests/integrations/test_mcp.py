@@ -13,8 +13,9 @@ from typing import Any
 import anyio
 import pytest
 
-from loomgraph import END, START, Workflow
+from loomgraph import END, START, Context, Workflow, tool
 from loomgraph.errors import DefinitionError, ToolError, ToolServerError
+from loomgraph.store.memory import MemoryStore
 from loomgraph.tools import ToolCall, batch_graph
 from loomgraph.tools.tool import check_tools
 
@@ -142,3 +143,22 @@ async def test_a_graph_is_served_as_a_tool() -> None:
             await tool.call({"input": ""})
         with pytest.raises(ToolError, match="input: Input should be a valid string"):
             await tool.call({"input": 5})
+
+
+async def test_a_served_tool_that_waits_for_somebody_says_so_and_goes_on_when_it_is_answered() -> None:
+    paid: list[bool] = []
+
+    @tool(destructive=True)
+    async def pay(amount: int, ctx: Context) -> str:
+        paid.append(await ctx.ask(f"Pay {amount}?", bool))
+        return "done"
+
+    store = MemoryStore()
+    offered = mcp_server("ours", [pay], store=store, run_id="r")
+    async with McpTools(offered) as server:
+        with pytest.raises(ToolError, match=r"run 'r' is suspended(.|\n)*question 'pay': Pay 3\?"):
+            await server.call("pay", {"amount": 3})
+    asked = ToolCall(id="call", name="pay", arguments={"amount": 3})
+    graph = batch_graph([asked], check_tools([pay]), name="ours")
+    done = await graph.resume("r", store=store, answers={"pay": True})
+    assert (done.output[0].content, paid) == ("done", [True])
