@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loomgraph import Agent, Context, NodeFailedError, tool
-from loomgraph.errors import DefinitionError
+from loomgraph.errors import DefinitionError, ModelServerError
 from loomgraph.models import (
     ModelRequest,
     ModelResponse,
@@ -328,3 +328,16 @@ async def test_a_long_conversation_is_compacted_once_and_goes_on_from_its_summar
     assert "Go." not in first.text
     if len(summarizer.requests) > 1:  # an earlier summary is summarized with what came after it
         assert "a and b were shouted" in texts(summarizer.requests[1])[0]
+
+
+async def test_a_summary_is_not_paid_again_when_the_call_behind_it_fails_and_the_run_goes_on() -> None:
+    model = ScriptedModel([*[shouting(name * 300) for name in "abcd"], ModelServerError("scripted"), "Done"])
+    summarizer = ScriptedModel(["a and b were shouted"])
+    store = MemoryStore()
+    agent = Agent("a", model, tools=[shout], hooks=compacted(summarizer, tokens=1000, keep=2))
+    with pytest.raises(NodeFailedError, match="ModelServerError"):
+        await agent.run("Go.", store=store, run_id="r")
+    assert len(summarizer.requests) == 1
+    assert (await agent.resume("r", store=store)).output == "Done"
+    assert len(summarizer.requests) == 1
+    assert "a and b were shouted" in texts(model.requests[-1])[1]
