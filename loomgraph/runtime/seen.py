@@ -93,8 +93,8 @@ class Seen:
 
     def _of(self, index: dict[str, Any], key: str) -> Any:
         if not self._told:
-            self._told = True
             self._tell()
+            self._told = True
         return index.get(key)
 
     def _tell(self) -> None:
