@@ -19,7 +19,6 @@ from loomgraph.events import path_of
 from loomgraph.runtime.format import KINDS, check_version, read_event
 from loomgraph.runtime.logbook import PlainReader
 from loomgraph.runtime.questions import Question, read_answer
-from loomgraph.runtime.redrive import passes
 from loomgraph.runtime.seen import Seen
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
@@ -47,7 +46,8 @@ class View:
         self._codec = Codec()
         self._values: dict[bytes, bytes] = {}
         self._lock = anyio.Lock()
-        self._seen: tuple[int, Seen] | None = None
+        self._reading = anyio.Lock()
+        self._seen: tuple[int, int, Seen] | None = None
         self._found: tuple[tuple[str, str, str, int], list[int]] | None = None
 
     async def refresh(self) -> RunHeader:
@@ -127,26 +127,35 @@ class View:
 
     async def value(self, key: str, what: str) -> Any:
         """What an activation was given ("input") or gave ("output"), as plain JSON data; of "" the run's own."""
-        seen = await self._all()
+        if not key and what == "input":
+            begin = await self.event(self.tally.passes[-1])
+            return begin["input"]
 
         def read() -> Any:
             if key:
                 return seen.input(key) if what == "input" else seen.output(key)
             return seen.result
 
-        if not key and what == "input":
-            begin = await self.event(self.tally.passes[-1])
-            return begin["input"]
-        return await anyio.to_thread.run_sync(read)
+        async with self._reading:  # it folds the log when it is first asked, in the thread that asks
+            seen = await self._all(key)
+            return await anyio.to_thread.run_sync(read)
 
-    async def _all(self) -> Seen:
-        """The last pass with all of its values: inputs are in no event, they follow from the whole."""
-        events = list(self.events)
-        if self._seen is None or self._seen[0] != len(events):
+    async def _all(self, key: str) -> Seen:
+        """The last pass with all of its values: inputs are in no event, they follow from the whole.
+
+        What is known of an activation that has ended stays so, however the run goes on.
+        """
+        count, first = len(self.events), self.tally.passes[-1]
+        found = self.tally.activations.get(key)
+        if self._seen is not None and self._seen[:2] != (count, first):
+            settled = found is not None and found.ended is not None and found.seqs[-1] < self._seen[0]
+            if not settled or self._seen[1] != first:
+                self._seen = None
+        if self._seen is None:
+            events = self.events[first:count]
             values = await self._store.values(await self._store.digests(self.run_id))
-            begin = passes(events)[-1]
-            self._seen = len(events), Seen(self.run_id, Codec(), values, events[begin:])
-        return self._seen[1]
+            self._seen = count, first, Seen(self.run_id, Codec(), values, events)
+        return self._seen[2]
 
     async def shape(self) -> tuple[str, Any]:
         """What the log keeps of the structure of its graph, and a name for it that equal structures share."""

@@ -1,6 +1,7 @@
 """What a person sees: the page in a real Chromium, over real runs, looked at by screenshots. Skipped where none is.
 
-The screenshots are kept beside the test's other files, or in the folder that LOOMGRAPH_SCREENSHOTS names.
+The screenshots are kept beside the test's other files, or, in light and in dark, in the folder that
+LOOMGRAPH_SCREENSHOTS names.
 """
 
 from __future__ import annotations
@@ -156,15 +157,15 @@ def page(address: str, place: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def look(page: Any, place: Path) -> Any:
-    """Keep a screenshot, in light and in dark."""
-    folder = Path(os.environ.get("LOOMGRAPH_SCREENSHOTS", place / "screenshots"))
+    """Keep a screenshot; where somebody asked for them, in dark too."""
+    asked = os.environ.get("LOOMGRAPH_SCREENSHOTS")
+    folder = Path(asked or place / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(name: str) -> None:
-        for scheme in ("light", "dark"):
+        for scheme in ("dark", "light") if asked else ("light",):
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=folder / f"{name}-{scheme}.png")
-        page.emulate_media(color_scheme="light")
 
     return keep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import anyio
@@ -159,6 +160,41 @@ def test_activations_attempts_and_values_of_a_node(page: Page) -> None:
     assert [json.loads(text) for text in values] == [2, [0, 3, 6], 9, {"text": EVIL, "items": 3}]
     assert json.loads(page.get("value", run="done", key="", what="output")["text"]) == f"{EVIL} paid: True"
     assert page.get("value", 422, run="done", key="price", what="secrets")
+
+
+def test_values_that_are_asked_for_at_once_are_all_there(page: Page) -> None:
+    views = page.server._parts()[0]._views
+    found: dict[tuple[str, str], Any] = {}
+
+    async def read() -> None:
+        view = await views.get("done")
+
+        async def one(key: str, what: str) -> None:
+            found[key, what] = await view.value(key, what)
+
+        async with anyio.create_task_group() as group:
+            for key in ("check", "total", "approve", "price"):
+                for what in ("input", "output"):
+                    group.start_soon(one, key, what)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as can be
+    try:
+        page.call(read)
+    finally:
+        sys.setswitchinterval(interval)
+    assert None not in found.values()
+    assert (found["total", "input"], found["total", "output"]) == ([0, 3, 6], 9)
+
+
+def test_a_value_is_read_while_the_run_goes_on_and_again_after_it(page: Page) -> None:
+    assert json.loads(page.get("value", run="asks", key="total", what="output")["text"]) == 9
+    assert json.loads(page.get("value", run="asks", key="approve", what="output")["text"]) is None
+    page.post("answer", run="asks", id="approve", answer={"yes": True})
+    page.post("resume", run="asks")
+    page.until("asks", "succeeded")
+    for key, value in (("total", 9), ("approve", {"yes": True, "level": "low"})):
+        assert json.loads(page.get("value", run="asks", key=key, what="output")["text"]) == value
 
 
 def test_events_are_paged_and_filtered_by_kind_node_and_activation(page: Page) -> None:
