@@ -7,6 +7,7 @@ around a lambda are not part of it. Comments, blank lines, indentation and trail
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import io
 import linecache
@@ -16,7 +17,7 @@ import tokenize
 from types import CodeType
 from typing import TypeAlias
 
-__all__ = ["code_text", "normalised"]
+__all__ = ["code_text", "normalised", "parsed"]
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 # before Python 3.13 two threads that parse at once may get a SystemError, "AST constructor recursion depth mismatch"
@@ -29,6 +30,13 @@ def code_text(code: CodeType) -> str | None:
         return _code_text(code)
     except (OSError, SyntaxError, ValueError, tokenize.TokenError, RecursionError):
         return None
+
+
+def parsed(filename: str) -> None:
+    """Read and parse a file now, so that processes that are forked off need not. What cannot be read is left out."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+        lines = tuple(linecache.getlines(filename))
+        _functions(filename, len(lines), hash(lines))
 
 
 @functools.lru_cache(maxsize=20_000)

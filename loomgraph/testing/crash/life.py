@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import linecache
 import os
 import signal
 import sqlite3
@@ -88,6 +89,7 @@ class _Life:
         subject = self.subject
         # made before, because it is much work that has nothing to do with the run
         assert subject.graph.fingerprint
+        self.tell(sources=[name for name in linecache.cache if Path(name).is_absolute()])
         sys.setprofile(self._count if self.order["call"] else None)
         try:
             if anew:

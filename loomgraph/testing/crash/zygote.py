@@ -2,7 +2,7 @@
 
 An order is a JSON line (see `life.Order`), its answer another: what the child said, and whether it was killed. No
 subject is made in this process, so every child is as it was after the imports; to have those that come late, this
-process runs two nodes in memory.
+process runs two nodes in memory. The files that a child had to parse for its fingerprints are parsed here for the next.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import anyio
 
 import loomgraph.store.sqlite  # noqa: F401  # pyright: ignore[reportUnusedImport] - for the children
 from loomgraph import END, START, Workflow
+from loomgraph.compile.source import parsed
 from loomgraph.store.memory import MemoryStore
 from loomgraph.testing.crash import life
 from loomgraph.testing.crash.subject import Subject
@@ -66,6 +67,8 @@ def _lived(make: Callable[..., Subject], order: life.Order) -> dict[str, Any]:
     for line in text.splitlines(keepends=True):
         if line.endswith("\n"):  # else it was killed in the middle of it
             answer |= json.loads(line)
+    for source in answer.pop("sources", []):
+        parsed(source)
     return answer
 
 
