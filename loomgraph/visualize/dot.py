@@ -18,6 +18,8 @@ __all__ = ["to_dot"]
 _Digraph: Any = graphviz.Digraph
 
 _FONT: Final = "Helvetica,Arial,sans-serif"
+_MANY: Final = 100
+"""From so many edges on Graphviz is told to hurry: the best layout of 300 that cross takes 20 s, a good one 2 s."""
 _SHAPES: Final[dict[NodeKind, dict[str, str]]] = {
     "start": {"shape": "box", "style": "rounded,filled"},
     "end": {"shape": "box", "style": "rounded,filled"},
@@ -42,9 +44,11 @@ _LINES: Final[dict[LineKind, dict[str, str]]] = {
 def to_dot(diagram: Diagram) -> str:
     """The diagram as DOT source. Linear in its size."""
     # newrank: the default way to rank nodes fails ("trouble in init_rank") on some graphs with edges back to clusters
+    hurried = {"mclimit": "0.2", "nslimit": "2", "nslimit1": "2"} if len(diagram.edges) > _MANY else {}
     whole = _Digraph(
         graph_attr={"label": _label((diagram.name, *diagram.legend)), "labelloc": "t", "bgcolor": "transparent"}
-        | {"fontname": _FONT, "fontsize": "13", "fontcolor": INK, "color": INK, "newrank": "true"},
+        | {"fontname": _FONT, "fontsize": "13", "fontcolor": INK, "color": INK, "newrank": "true"}
+        | hurried,
         node_attr={"shape": "box", "style": "filled", "fontname": _FONT, "fontsize": "12", "margin": "0.14,0.07"}
         | _style(NODE),
         edge_attr={"color": INK, "fontcolor": INK, "fontname": _FONT, "fontsize": "10", "arrowsize": "0.7"},

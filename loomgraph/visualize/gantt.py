@@ -5,10 +5,12 @@ The critical path is marked by a line under its bars and a star at their lanes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Final
 
+from loomgraph.events import node_path
 from loomgraph.visualize.overlay import SYMBOLS, Status
 from loomgraph.visualize.paper import CHARACTER, Sheet
 from loomgraph.visualize.terminal import columns, padded
@@ -58,7 +60,14 @@ def _headline(line: Timeline) -> str:
 
 
 def _path(line: Timeline, limit: int = 150) -> str:
-    return clipped(" \u2192 ".join(legible(key) for key in line.critical), limit) or "nothing ended"
+    return clipped(" \u2192 ".join(_stations(line.critical)), limit) or "nothing ended"
+
+
+def _stations(keys: Sequence[str]) -> Iterator[str]:
+    """The keys; of many in a row at one node, the first and the last."""
+    for _, group in groupby(keys, node_path):
+        row = [legible(key) for key in group]
+        yield from row if len(row) < 5 else (row[0], f"{len(row) - 2:,} more", row[-1])
 
 
 def _ticks(length: float) -> Iterator[float]:

@@ -143,6 +143,7 @@ class _Told:
     def __init__(self, definition: Definition, depth: int) -> None:
         self.graphs: dict[_Path, Definition | None] = {(): definition}
         self.depth = depth
+        self.given: dict[str, Any] = {}
 
     def of(self, run: Logged) -> Iterator[Message]:
         for event in run.events:
@@ -152,7 +153,9 @@ class _Told:
                 path = node_path(event.key)
                 caller = path[:-1] if path[-1].startswith("@") else path
                 if len(path) < self.depth:
-                    yield from self._along(path, caller, event.taken, event.input)
+                    # what a node's own graph is given is what the node was
+                    given = self.given.get(event.parent or "") if event.input is None else event.input
+                    yield from self._along(path, caller, event.taken, given)
             elif isinstance(event, (NodeStarted, NodeSucceeded, NodeFailed, MapStarted)):
                 path = node_path(event.key)
                 if len(path) <= self.depth:
@@ -164,6 +167,7 @@ class _Told:
         if isinstance(event, MapStarted):
             yield Message(path, path, f"{event.count} items", "note")
         elif isinstance(event, NodeStarted):
+            self.given[event.key] = event.input
             if unknown and event.attempt == 1:
                 yield Message(caller, path, said(event.input))
         elif isinstance(event, NodeFailed):

