@@ -1,7 +1,7 @@
 """The code in README.md and docs/*.md, run block by block. Refuses a block that is left out without a reason.
 
-The ```python blocks of a page share one namespace, in order; top-level `await` works. What stands in a comment on the
-line before a block's fence steers it:
+The ```python blocks of a page share one namespace, in order, and run in the page's folder; top-level `await` works.
+What stands in a comment on the line before a block's fence steers it:
 
     <!-- not run: reason -->      the block is shown only
     <!-- prints -->               the block is what the last python block printed
@@ -146,7 +146,7 @@ class Page:
         linecache.cache[filename] = (len(block.text), None, block.text.splitlines(keepends=True), filename)
         code = compile(block.text, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         out = io.StringIO()
-        with contextlib.redirect_stdout(out):
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out):
             made = eval(code, vars(self.module))
             if inspect.iscoroutine(made):
                 anyio.run(lambda: made)
