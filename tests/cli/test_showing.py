@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from loomgraph.cli import showing
+
 Loom = Callable[..., Any]
 STORE = "sqlite:runs.db"
 
@@ -77,6 +79,12 @@ def test_ui_refuses_what_it_cannot_serve(loom: Loom) -> None:
     ):
         done = loom("ui", *words)
         assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+def test_without_the_extra_the_command_says_what_to_install(loom: Loom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showing, "find_spec", lambda name: None)
+    done = loom("ui", STORE)
+    assert (done.exit_code, "loomgraph-engine[ui]" in done.stderr) == (2, True)
 
 
 def test_ui_prints_an_address_that_opens_it_and_ends_when_it_is_told_to(loom: Loom, place: Path) -> None:

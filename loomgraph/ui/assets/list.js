@@ -12,12 +12,12 @@ export class LongList {
     this.row = row; this.page = page; this.open = open;
     this.total = 0; this.pages = new Map(); this.active = -1; this.asked = 0;
     this.sizer = h("div", { class: "sizer", role: "rowgroup" });
+    this.head = h("div", { role: "rowgroup", class: "list-heads" }, h("div", { class: "list-head", role: "row", "aria-rowindex": "1" }, heads.map((text) => h("span", { role: "columnheader" }, text))));
     this.body = h("div", {
       class: "scroll", role: "grid", tabindex: "0", "aria-label": label, "aria-rowcount": "0",
       onscroll: () => this.#later(), onkeydown: (event) => this.#key(event),
-    }, this.sizer);
-    this.head = h("div", { class: "list-head", "aria-hidden": "true" }, heads.map((text) => h("span", {}, text)));
-    this.element = h("div", { class: "list" }, this.head, this.body);
+    }, this.head, this.sizer);
+    this.element = h("div", { class: "list" }, this.body);
     this.element.style.setProperty("--columns", widths);
     this.id = `list-${Math.random().toString(36).slice(2)}`;
     new ResizeObserver(() => this.#draw()).observe(this.body);
@@ -43,7 +43,7 @@ export class LongList {
     this.total = total;
     this.height = Math.min(total * ROW, HIGHEST);
     this.sizer.style.height = `${Math.max(this.height, 1)}px`;
-    this.body.setAttribute("aria-rowcount", String(total));
+    this.body.setAttribute("aria-rowcount", String(total + 1));
   }
 
   async #load(number) {
@@ -84,7 +84,7 @@ export class LongList {
       if (page === undefined) this.#load(Math.floor(at / PAGE));
       const data = page?.[at % PAGE];
       const element = h("div", {
-        class: "row", role: "row", id: `${this.id}-${at}`, "aria-rowindex": at + 1, "data-index": at,
+        class: "row", role: "row", id: `${this.id}-${at}`, "aria-rowindex": at + 2, "data-index": at,
         "aria-selected": at === this.active ? "true" : "false", onclick: () => { this.#mark(at); if (data) this.open(data, at); },
       }, data ? this.row(data, at).map((cell) => h("span", { role: "gridcell" }, cell)) : h("span", { role: "gridcell", class: "faint" }, "…"));
       element.style.top = `${scaled ? this.body.scrollTop + (at - first) * ROW : at * ROW}px`;
@@ -100,7 +100,7 @@ export class LongList {
   }
 
   #key(event) {
-    const room = Math.max(Math.floor(this.body.clientHeight / ROW) - 1, 1);
+    const room = Math.max(Math.floor((this.body.clientHeight - this.head.clientHeight) / ROW) - 1, 1);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: room, PageUp: -room };
     let at = this.active;
     if (event.key in steps) at = at < 0 ? this.#first() : at + steps[event.key];

@@ -37,15 +37,19 @@ class Page {
     fill(this.graph, h("p", { class: "faint" }, "placing the graph…"));
     performance.mark("loomgraph-run");
     this.#follow();
+    // a browser keeps few connections to one server, and tabs that nobody sees need none
+    this.seen = () => { if (document.hidden) this.live.close(); else this.#follow(); };
+    document.addEventListener("visibilitychange", this.seen);
     this.#picture();
     if (this.given.get("node")) this.choose(this.given.get("node"));
   }
 
-  stop() { this.live?.close(); clearInterval(this.clock); }
+  stop() { this.live?.close(); document.removeEventListener("visibilitychange", this.seen); }
 
   // ------------------------------------------------------------------ what happens
 
   #follow() {
+    this.live?.close();
     this.live = new EventSource(address("live", { run: this.id }));
     this.live.onmessage = (message) => {
       if (this.lost) { this.lost = false; alarm(""); }
