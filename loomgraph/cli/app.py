@@ -15,8 +15,8 @@ from loomgraph.cli import drawing, forking, going, keeping, showing
 from loomgraph.cli.exits import FAILED, exits
 from loomgraph.cli.going import TargetArg
 from loomgraph.cli.keeping import TracebackOpt
-from loomgraph.cli.load import load
 from loomgraph.errors import CompileError, Finding
+from loomgraph.integrations.load import load
 
 __all__ = ["app"]
 

@@ -12,8 +12,8 @@ import typer
 from loomgraph.cli.exits import UsageError, exits, say
 from loomgraph.cli.going import WHERE
 from loomgraph.cli.keeping import TracebackOpt
-from loomgraph.cli.load import load
 from loomgraph.cli.stores import StoreOpt, with_store
+from loomgraph.integrations.load import load
 from loomgraph.runtime.comparing import compare
 from loomgraph.runtime.logbook import Log, read_log
 from loomgraph.store.protocol import Store

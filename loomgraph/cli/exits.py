@@ -16,7 +16,6 @@ from typing import Final
 import typer
 
 from loomgraph.cli.clean import clean_lines
-from loomgraph.cli.load import LoadError
 from loomgraph.errors import (
     CompileError,
     DefinitionError,
@@ -38,6 +37,7 @@ from loomgraph.errors import (
     UnknownQuestionError,
     UnknownRunError,
 )
+from loomgraph.integrations.load import LoadError
 
 __all__ = [
     "FAILED",

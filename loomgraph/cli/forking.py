@@ -12,11 +12,11 @@ from loomgraph.cli.exits import UsageError, exits, say
 from loomgraph.cli.given import pairs
 from loomgraph.cli.going import WHERE, compiled
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
-from loomgraph.cli.load import load
 from loomgraph.cli.outcome import header_json, plain_json, record_json
 from loomgraph.cli.stores import RunArg, StoreOpt, resume_command, with_store
 from loomgraph.cli.tables import table
 from loomgraph.errors import brief_text
+from loomgraph.integrations.load import load
 from loomgraph.runtime.comparing import Comparison, Difference
 from loomgraph.runtime.comparing import compare as compared
 from loomgraph.runtime.forking import copied

@@ -18,13 +18,13 @@ from loomgraph.cli.clean import clean
 from loomgraph.cli.exits import SUSPENDED, UsageError, ending_gently, exits, say
 from loomgraph.cli.given import read_input, read_json
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
-from loomgraph.cli.load import Target, load
 from loomgraph.cli.outcome import event_line, output_json, plain_json, result_json
 from loomgraph.cli.progress import Progress
 from loomgraph.cli.stores import RunArg, StoreOpt, opened_for, resume_command, with_store
 from loomgraph.cli.waiting import Waits
 from loomgraph.errors import GraphChangedError, InDoubtError, RunBusyError, RunError
 from loomgraph.events import Event
+from loomgraph.integrations.load import Target, load
 from loomgraph.runtime import questions
 from loomgraph.runtime.keeper import DEFAULT_TTL
 from loomgraph.store.protocol import Store

@@ -14,11 +14,11 @@ from loomgraph.cli.clean import clean
 from loomgraph.cli.exits import FAILED, SUSPENDED, UsageError, exits, say
 from loomgraph.cli.going import WHERE, compiled
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
-from loomgraph.cli.load import load
 from loomgraph.cli.outcome import event_line, header_json, plain_json, record_json
 from loomgraph.cli.progress import Progress
 from loomgraph.cli.stores import RunArg, StoreOpt, opened_for
 from loomgraph.cli.waiting import Waits
+from loomgraph.integrations.load import load
 from loomgraph.runtime.following import Following
 from loomgraph.runtime.logbook import read_log
 from loomgraph.store.protocol import FINISHED, RunHeader, Store

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from loomgraph import Graph, Workflow
-from loomgraph.cli.load import LoadError, load, split
 from loomgraph.errors import CompileError
+from loomgraph.integrations.load import LoadError, load, split
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""An MkDocs plugin: a fenced block `loomgraph` becomes the drawing of the workflow that it names.
+
+It draws when the site is built and leaves nothing to be drawn by hand. A block that cannot be drawn ends the build with
+the page's name, what is wrong and what to do. While `mkdocs serve` runs, a change of a workflow's source draws it anew.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from mkdocs.config import config_options
+from mkdocs.config.base import Config
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.livereload import LiveReloadServer
+from mkdocs.plugins import BasePlugin
+
+from loomgraph.integrations.blocks import BlockError, Drawer, Form, parsed
+
+try:
+    from pymdownx.superfences import SuperFencesException  # pyright: ignore[reportMissingTypeStubs]
+except ImportError as missing:
+    raise PluginError(
+        "the plugin 'loomgraph' needs pymdown-extensions: pip install 'loomgraph-engine[mkdocs]'."
+    ) from missing
+
+__all__ = ["LoomgraphPlugin"]
+
+_SUPERFENCES = "pymdownx.superfences"
+
+
+class Settings(Config):  # type: ignore[no-untyped-call]  # its own __init_subclass__
+    """What may stand under the plugin in mkdocs.yml."""
+
+    format = config_options.Choice(("mermaid", "svg", "text"), default="mermaid")
+    fence = config_options.Type(str, default="loomgraph")
+
+
+class FenceError(PluginError, SuperFencesException):  # type: ignore[misc]  # has no types
+    """Ends a build: a SuperFencesException is the only one that the Markdown extension lets through."""
+
+
+class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  # as above
+    """`plugins: [loomgraph]`; modules, files and stores are looked up where mkdocs.yml is."""
+
+    def __init__(self) -> None:
+        self._drawer = Drawer(Path())
+
+    def on_startup(self, *, command: str, dirty: bool) -> None:
+        """MkDocs keeps a plugin that has this from one build to the next, so that it knows what it has loaded."""
+
+    def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
+        """Add the fence to those of pymdownx.superfences, which is switched on if it is not."""
+        self._drawer.forget()
+        self._drawer = Drawer(Path(config.config_file_path).parent if config.config_file_path else Path())
+        if _SUPERFENCES not in config.markdown_extensions:
+            config.markdown_extensions.append(_SUPERFENCES)
+        extensions = cast(Any, config).mdx_configs  # typed as a dict of unknown things
+        fences: list[Any] = extensions.setdefault(_SUPERFENCES, {}).setdefault("custom_fences", [])
+        name = self.config.fence
+        if any(fence.get("name") == name for fence in fences):
+            raise PluginError(
+                f"mkdocs.yml has a custom fence '{name}' already. Set `fence:` of the plugin 'loomgraph'."
+            )
+        fences.append({"name": name, "class": "loomgraph", "format": self._fence()})
+        return config
+
+    def on_serve(
+        self, server: LiveReloadServer, /, *, config: MkDocsConfig, builder: Callable[..., Any]
+    ) -> LiveReloadServer:
+        """Watch the sources of what was drawn."""
+        for folder in sorted({file.parent for file in self._drawer.files}):
+            server.watch(str(folder))
+        return server
+
+    def _fence(self) -> Callable[..., str]:
+        form = cast(Form, self.config.format)
+
+        def formatted(source: str, language: str, css_class: str, options: Any, md: Any, **others: Any) -> str:
+            try:
+                block = parsed(source)
+                drawn = self._drawer.draw(block, form)
+            except BlockError as error:
+                raise FenceError(str(error)) from error
+            return _element(drawn, css_class)
+
+        return formatted
+
+
+def _element(drawn: str, css_class: str) -> str:
+    if drawn.startswith("<svg"):
+        return f'<div class="{css_class}">{drawn}</div>'
+    if drawn.startswith(("flowchart", "%%", "sequenceDiagram")):
+        # the element that Material for MkDocs, and others who draw Mermaid, look for
+        return f'<pre class="mermaid"><code>{html.escape(drawn, quote=False)}</code></pre>'
+    return f'<pre class="{css_class}"><code>{html.escape(drawn, quote=False)}</code></pre>'
