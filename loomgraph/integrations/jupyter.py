@@ -7,6 +7,7 @@ drawing is laid out in a thread, so that the run goes on meanwhile. Needs IPytho
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Literal
 
 import anyio
@@ -82,8 +83,8 @@ class _Shown:
 
 def _display() -> Callable[..., Any]:
     try:
-        from IPython.display import display
+        shown: Any = import_module("IPython.display")
     except ImportError as error:
         raise DefinitionError("watch() needs IPython: pip install 'loomgraph-engine[jupyter]'.") from error
-    show: Callable[..., Any] = display
-    return show
+    display: Callable[..., Any] = shown.display
+    return display

@@ -83,7 +83,8 @@ class RunHandle(DrawableRun, Generic[OutT]):
         )
 
     def _drawn(self, run: Any) -> Drawn:
-        return self.snapshot()._drawn(run)
+        compiled = self._run.compiled
+        return compiled.definition, compiled.nest, self.snapshot() if run is None else run
 
     def events(self, start: int = 0) -> Reader:
         """The run's events from the beginning (or from `start`), as they happen, until it ends.

@@ -21,9 +21,10 @@ class Table(tuple[T, ...]):
     def __getitem__(self, place: SupportsIndex) -> T: ...
     @overload
     def __getitem__(self, place: slice[Any, Any, Any]) -> Table[T]: ...
-    def __getitem__(self, place: Any) -> Any:
-        found: Any = super().__getitem__(place)
-        return type(self)(found) if isinstance(place, slice) else found
+    def __getitem__(self, place: SupportsIndex | slice[Any, Any, Any]) -> Any:
+        if isinstance(place, slice):
+            return type(self)(self[at] for at in range(*place.indices(len(self))))
+        return super().__getitem__(place)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return plug(self.shown_by)(self)

@@ -196,11 +196,11 @@ def _grouped(diagram: Diagram, kind: str, groups: Iterable[list[str]]) -> Diagra
 def _standing(kind: str, nodes: list[DiagramNode], hidden: int) -> DiagramNode:
     first, last = nodes[0], nodes[-1]
     count = sum(node.count for node in nodes)
-    last_name = last.lines[-2] if last.kind == "group" else last.lines[0]
+    last_name = last.lines[len(last.lines) - 2] if last.kind == "group" else last.lines[0]
     name = {"chain": f"a chain of {count:,}", "alike": f"{count:,} alike", "part": f"a part of {count:,}"}[kind]
     if kind == "alike" and first.kind == "group":  # the same steps, many times over
         steps = first.lines[:-1] if len(first.lines) < 4 else first.lines[:3]
-        lines = (*steps, f"{first.lines[-1]}, {len(nodes):,} times alike")
+        lines = (*steps, f"{first.lines[len(first.lines) - 1]}, {len(nodes):,} times alike")
     else:
         lines = (clipped(first.lines[0], _NAME_LIMIT), "\u22ee", clipped(last_name, _NAME_LIMIT), name)
     laid = [node.overlay for node in nodes if node.overlay is not None]

