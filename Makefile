@@ -35,6 +35,7 @@ bench: $(BENCH)/.bench
 
 docs: $(VENV)/.docs
 	$(PY) -m mkdocs build --strict
+	$(PY) -m tests.api.site site
 
 clean:
 	rm -rf $(VENV) $(BENCH) build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

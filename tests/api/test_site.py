@@ -1,0 +1,42 @@
+"""Claims about the site: each public package has its page of reference, and links are followed."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import loomgraph
+from tests.api.documents import ROOT
+from tests.api.site import dead_links
+
+# what others are made of: nobody is asked to import from these
+INNER = {"cli", "compile", "engine", "graph", "runtime", "ui"}
+
+
+def test_each_public_package_has_a_page_of_reference() -> None:
+    package = Path(loomgraph.__file__).parent
+    public = {path.parent.name for path in package.glob("*/__init__.py")} - INNER | {"loomgraph", "events"}
+    pages = {path.stem for path in (ROOT / "docs" / "reference").glob("*.md")} - {"index"}
+    assert pages == public
+    index = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\((\w+)\.md\)", index)) == public
+
+
+def test_what_a_page_of_reference_names_is_a_module_with_public_names() -> None:
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            if not name.startswith("loomgraph.integrations"):  # these need what they integrate
+                assert import_module(name).__all__, f"{page.name}: {name}"
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<a href="a/">1</a><a href="a/#here">2</a><a href="#gone">3</a><a href="b.html">4</a>'
+        '<a href="https://example.org/x">5</a><img src="a/no.svg"><a href="../out.html">6</a>',
+        encoding="utf-8",
+    )
+    (tmp_path / "a" / "index.html").write_text('<p id="here"></p><a href="../index.html">up</a>', encoding="utf-8")
+    dead = ["index.html: #gone", "index.html: b.html", "index.html: a/no.svg", "index.html: ../out.html"]
+    assert list(dead_links(tmp_path)) == dead
