@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(skip_where_none, reason="processes are stopped a
 
 Backend = Literal["asyncio", "trio"]
 # seconds: one that a busy machine renews in time, and one that is to run out
-LEASE, SHORT = 1.5, 0.15
+LEASE, SHORT = 2.0, 0.15
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -105,7 +105,7 @@ async def test_a_database_that_stays_locked_ends_the_run_and_names_the_file_and_
 
         async with SQLiteStore(path, wait=0.05) as store:
             with pytest.raises(StoreLockedError) as caught:
-                await graph.run(1, store=store, run_id="r", deps=lock, lease=0.05)
+                await graph.run(1, store=store, run_id="r", deps=lock)
         assert str(caught.value) == (
             f"sqlite:{path} was kept locked by another process for 0.05 s, so nothing was written. "
             f"Find who holds a transaction open, or give the store a larger wait=."
