@@ -280,3 +280,37 @@ async def test_a_value_that_would_not_read_back_exactly_fails_its_node_and_names
     with pytest.raises(NodeFailedError, match="node 'gives' gave \\(1, 1\\), declared as Any") as caught:
         await wf.compile().run(1, store=MemoryStore())
     assert isinstance(caught.value.__cause__, CodecError)
+
+
+async def test_what_failed_beside_a_question_is_tried_again_though_nobody_has_answered() -> None:
+    wf = Workflow("drained", input=int, output=list[int], on_failure="drain")
+    bad = [True]
+
+    @wf.node
+    async def moody(value: int) -> int:
+        if bad:
+            raise ConnectionError("down")
+        return value
+
+    @wf.node
+    async def asks(value: int, ctx: Context) -> int:
+        answer: int = await ctx.ask("how much?", int)
+        return answer
+
+    @wf.node
+    async def both(values: list[int]) -> list[int]:
+        return values
+
+    wf.edge(START, moody)
+    wf.edge(START, asks)
+    wf.join([moody, asks], into=both)
+    wf.edge(both, END)
+    graph, store = wf.compile(), MemoryStore()
+    assert (await graph.run(1, store=store, run_id="r")).status == "suspended"
+    bad.clear()
+    result = await graph.resume("r", store=store)
+    assert [(event.kind, event.key) for event in await store.events("r", 6)] == [
+        *(("R>", ""), ("s", "moody"), ("+", "moody"), ("R|", "")),
+    ]
+    assert (result.status, len(result.questions)) == ("suspended", 1)
+    assert (await graph.resume("r", store=store, answers={"asks": 3})).output == [1, 3]
