@@ -17,7 +17,8 @@ from loomgraph.visualize.diagram import Diagram
 from loomgraph.visualize.mermaid import MAX_EDGES, MAX_TEXT
 from tests.visualize.graphs import builders
 from tests.visualize.real_graphviz import Render, laid_out
-from tests.visualize.real_mermaid import RealMermaid
+from tests.visualize.real_mermaid import RealMermaid, shown
+from tests.visualize.test_random import edges_of, fixtures_are_stateless, text_of
 
 
 async def step(value: Any) -> Any:
@@ -86,6 +87,16 @@ def test_a_collapsed_drawing_stands_for_every_node_and_edge(wf: Builder, most: i
     assert {edge.source for edge in small.edges} | {edge.target for edge in small.edges} <= {n.id for n in small.nodes}
     assert len(small.edges) <= len(whole.edges)
     assert bool(small.legend) == any(node.kind == "group" for node in small.nodes)
+
+
+@settings(max_examples=30, suppress_health_check=fixtures_are_stateless, deadline=None)
+@given(wf=builders(), most=st.integers(0, 6))
+def test_mermaid_reads_back_a_collapsed_drawing_of_any_graph(mermaid: RealMermaid, wf: Builder, most: int) -> None:
+    small = collapsed(diagram(wf.define()), lambda found: len(found.edges) <= most)
+    found = mermaid.parse(to_mermaid(small))
+    legend = {"legend": "\n".join(small.legend)} if small.legend else {}
+    assert {v["id"]: shown(v["text"]) for v in found["vertices"]} == {n.id: text_of(n) for n in small.nodes} | legend
+    assert Counter((e["start"], e["end"], shown(e["text"])) for e in found["edges"]) == edges_of(small)
 
 
 @pytest.mark.parametrize("make", [chain, fan, lines, cases, lattice])

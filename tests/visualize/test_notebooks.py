@@ -41,6 +41,7 @@ def test_a_notebook_runs_in_a_kernel_and_draws_itself_as_svg(path: Path, tmp_pat
     pytest.importorskip("nbclient", reason="nbclient is not installed")
     out = tmp_path / path.name
     where = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    where["JUPYTER_DATA_DIR"] = str(tmp_path)  # the kernel of this environment, whatever else the machine has
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(path), str(out)],
         capture_output=True, text=True, check=False, cwd=tmp_path, env=where,
