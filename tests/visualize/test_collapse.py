@@ -112,6 +112,9 @@ def test_a_thousand_nodes_fit_into_mermaids_limits_and_a_legend_says_what_became
     assert "legend" in {vertex["id"] for vertex in found["vertices"]}
     whole = diagram(wf.define())
     assert f"{len(whole.nodes):,} nodes and {len(whole.edges):,} edges, drawn as" in text
+    for most in (300, 20, 0):
+        small = collapsed(whole, lambda found, most=most: len(found.edges) <= most)
+        assert totals(small) == (len(whole.nodes), len(whole.edges))
 
 
 def shapes(wf: Workflow[Any, Any]) -> list[tuple[str, ...]]:
