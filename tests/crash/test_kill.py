@@ -72,7 +72,7 @@ def test_any_workflow_may_be_killed_anywhere(
         compiled(spec, None)
     except CompileError:
         assume(False)
-    stride, instants = (1, 10) if EXAMPLES else (40, 2)
+    stride, instants = (1, 10) if EXAMPLES else (60, 2)
     with tempfile.TemporaryDirectory() as folder:
         report = crash_test(
             subject,
