@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from loomgraph import Workflow
-from loomgraph.cli import drawing, forking, going, keeping, showing
+from loomgraph.cli import drawing, forking, going, keeping, showing, starting
 from loomgraph.cli.exits import FAILED, exits
 from loomgraph.cli.going import TargetArg
 from loomgraph.cli.keeping import TracebackOpt
@@ -72,6 +72,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+app.command()(starting.new)
 app.command()(drawing.draw)
 app.command()(going.run)
 app.command()(going.resume)

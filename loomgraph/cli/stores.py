@@ -18,7 +18,7 @@ from loomgraph.store.keys import ENVIRONMENT as KEY
 from loomgraph.store.opening import open_store
 from loomgraph.store.protocol import Store
 
-__all__ = ["RunArg", "StoreOpt", "command", "opened_for", "resume_command", "with_store"]
+__all__ = ["RunArg", "StoreOpt", "command", "opened_for", "resume_command", "shell_line", "with_store"]
 
 T = TypeVar("T")
 
@@ -77,5 +77,9 @@ def resume_command(run_id: str, target: str, address: str | None, *options: str)
 
 def command(*words: str) -> str:
     """A command of this program, quoted for the shell."""
-    line = ["loomgraph", *words]
+    return shell_line("loomgraph", *words)
+
+
+def shell_line(*line: str) -> str:
+    """Words as one line for the shell."""
     return subprocess.list2cmdline(line) if sys.platform == "win32" else shlex.join(line)
