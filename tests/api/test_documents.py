@@ -10,6 +10,8 @@ import pytest
 
 from tests.api.documents import PAGES, ROOT, Page, blocks, pictures, shown
 
+_DEFINED = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
+
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_the_code_of_a_page_runs_and_prints_and_draws_what_the_page_shows(
@@ -46,6 +48,13 @@ def test_the_links_of_a_page_lead_to_files_that_exist(path: Path) -> None:
     targets = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     missing = [target for target in targets if target and not (path.parent / target).exists()]
     assert missing == []
+
+
+def test_the_tests_that_the_documents_name_exist() -> None:
+    there = {name for file in (ROOT / "tests").rglob("test_*.py") for name in _DEFINED.findall(file.read_text("utf-8"))}
+    named = {name for path in PAGES for name in re.findall(r"`(test_\w+)`", path.read_text("utf-8"))}
+    assert named
+    assert named - there == set()
 
 
 def test_the_readme_shows_a_workflow_that_runs_and_its_drawing() -> None:
