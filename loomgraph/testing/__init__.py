@@ -1,4 +1,4 @@
-"""What users test with: the checks that any store must pass, a driver of interleavings, a driver of crashes.
+"""What users test with: checks that any store and any model must pass, a driver of interleavings, one of crashes.
 
-Checks for models and fakes of them are planned. The library itself never imports this package.
+Models that are scripted or recorded are in `loomgraph.models`, where runs can use them too. The library itself never imports this package.
 """
