@@ -48,6 +48,8 @@ class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  #
 
     def __init__(self) -> None:
         self._drawer = Drawer(Path())
+        self._server: LiveReloadServer | None = None
+        self._watched: set[Path] = set()
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
         """MkDocs keeps a plugin that has this from one build to the next, so that it knows what it has loaded."""
@@ -71,10 +73,21 @@ class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  #
     def on_serve(
         self, server: LiveReloadServer, /, *, config: MkDocsConfig, builder: Callable[..., Any]
     ) -> LiveReloadServer:
-        """Watch the sources of what was drawn."""
-        for folder in sorted({file.parent for file in self._drawer.files}):
-            server.watch(str(folder))
+        """Watch the sources of what was drawn, and of what later builds draw."""
+        self._server = server
+        self._watch()
         return server
+
+    def on_post_build(self, *, config: MkDocsConfig) -> None:
+        """A page may have been changed to draw something else."""
+        self._watch()
+
+    def _watch(self) -> None:
+        # the files and not their folders: in those a build may write, as Python does what it compiled
+        if self._server is not None:
+            for file in sorted(self._drawer.files - self._watched):
+                self._server.watch(str(file))
+            self._watched |= self._drawer.files
 
     def _fence(self) -> Callable[..., str]:
         form = cast(Form, self.config.format)

@@ -26,7 +26,7 @@ def test_a_new_project_passes_its_own_tests_and_can_be_drawn_and_run(place: Path
         *("pyproject.toml", "README.md", ".gitignore", "tests/test_flow.py"),
         *("help_desk/__init__.py", "help_desk/flow.py"),
     }
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"],
         cwd=folder,

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -185,6 +186,35 @@ def test_mkdocs_draws_a_fence(folder: Path, mkdocs: Callable[..., str]) -> None:
     assert "renamed" in mkdocs("```loomgraph\nflow:wf\n```\n")
     svg = mkdocs("```diagram\nflow:wf\n```\n", "[{loomgraph: {format: svg, fence: diagram}}]")
     assert '<div class="loomgraph"><svg' in svg
+
+
+def test_mkdocs_watches_the_sources_of_what_is_drawn_now(folder: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs mkdocs")
+    pytest.importorskip("pymdownx", reason="needs pymdown-extensions")
+
+    class Server:
+        def __init__(self) -> None:
+            self.paths: list[Path] = []
+
+        def watch(self, path: str) -> None:
+            self.paths.append(Path(path))
+
+    from loomgraph.integrations.mkdocs import LoomgraphPlugin
+
+    plugin = LoomgraphPlugin()
+    plugin.load_config({"fence": "served"})
+    config: Any = SimpleNamespace(config_file_path=str(folder / "mkdocs.yml"), markdown_extensions=[], mdx_configs={})
+    plugin.on_config(config)
+    draw = config.mdx_configs["pymdownx.superfences"]["custom_fences"][0]["format"]
+    draw("flow:wf", "served", "loomgraph", {}, None)
+    server: Any = Server()
+    plugin.on_serve(server, config=config, builder=lambda: None)
+    assert server.paths == [folder / "flow.py"]
+    (folder / "other.py").write_text(FLOW, encoding="utf-8")
+    draw("other:wf", "served", "loomgraph", {}, None)
+    plugin.on_post_build(config=config)
+    plugin.on_post_build(config=config)
+    assert server.paths == [folder / "flow.py", folder / "other.py"]
 
 
 def test_mkdocs_stops_at_a_fence_that_cannot_be_drawn(
