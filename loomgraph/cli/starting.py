@@ -5,8 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from importlib.metadata import packages_distributions
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Annotated, Final
@@ -60,9 +60,14 @@ def _package(name: str) -> str:
     package = re.sub(r"[-_.]+", "_", name).lower()
     if not package.isidentifier() or keyword.iskeyword(package):
         raise UsageError(f"'{name}' would be imported as '{package}', which is no Python name. Choose another name.")
-    if package in {"loomgraph", "tests"} or package in sys.stdlib_module_names or package in packages_distributions():
+    if package == "tests" or package in sys.stdlib_module_names or _is_installed(package):
         raise UsageError(f"'{name}' would be imported as '{package}', which is taken already. Choose another name.")
     return package
+
+
+def _is_installed(package: str) -> bool:
+    found = find_spec(package)
+    return found is not None and found.origin is not None  # an empty folder of that name has none
 
 
 def _texts(name: str, package: str) -> dict[str, str]:
