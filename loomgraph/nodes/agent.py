@@ -137,7 +137,7 @@ class Agent(Drawable, Generic[InT, OutT]):
         return cast(Graph[InT, OutT], way.workflow(self).compile())
 
     def _drawn(self, run: Any) -> Drawn:
-        return self.graph._drawn(run)
+        return self.graph._drawn(run)  # pyright: ignore[reportPrivateUsage]  # both are Drawable
 
     def __loomgraph_embed__(self) -> Any:
         return self.graph.__loomgraph_embed__()

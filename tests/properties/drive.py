@@ -175,6 +175,12 @@ class _Said(Values):
     def plain(self, key: str, output: Any, updates: Any) -> tuple[Any, Any]:
         return output, updates
 
+    def entered(self, key: str) -> Any:
+        raise AssertionError("nothing in these graphs is run by ctx.run")
+
+    def left(self, key: str) -> Any:
+        raise AssertionError("nothing in these graphs is run by ctx.run")
+
     def inside(self, past: Any) -> None:
         return None
 
