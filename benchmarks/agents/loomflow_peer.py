@@ -34,7 +34,10 @@ async def search(text: str) -> str:
 
 
 class Speaker:
-    """A model that answers by what it is told and shown: a text, or calls of tools."""
+    """A model that answers by what it is told and shown: a text, or calls of tools.
+
+    LoomFlow tells an agent what it remembers behind its own instructions, so these are what the text begins with.
+    """
 
     name = "scripted"
 
@@ -101,7 +104,7 @@ def _router(told: str, shown: str) -> str | Calls:
 
 
 def _supervisor(told: str, shown: str) -> str | Calls:
-    if "You are the agent." not in told:
+    if not told.startswith("You are the agent."):
         return "report"
     if "report" in shown:
         return "done"
@@ -109,23 +112,23 @@ def _supervisor(told: str, shown: str) -> str | Calls:
 
 
 def _debate(told: str, shown: str) -> str | Calls:
-    return next((f"Final answer: {name} it is" for name in NAMES if f"You are {name}." in told), "done")
+    return next((f"Final answer: {name} it is" for name in NAMES if told.startswith(f"You are {name}.")), "done")
 
 
 def _swarm(told: str, shown: str) -> str | Calls:
     for name, other in itertools.pairwise(NAMES):
-        if f"You are {name}." in told:
+        if told.startswith(f"You are {name}."):
             return [("handoff", {"target": other, "message": "go on"})]
     return "done"
 
 
 def _blackboard(told: str, shown: str) -> str | Calls:
-    if "You coordinate." in told:
-        wanted = next((name for name in NAMES if f"fact of {name}" not in told + shown), None)
+    if told.startswith("You coordinate."):
+        wanted = next((name for name in NAMES if f"fact of {name}" not in shown), None)
         if wanted is None:
             return '{"terminate": true, "next_agent": null, "instruction": null}'
         return f'{{"terminate": false, "next_agent": "{wanted}", "instruction": "go on"}}'
-    return next((f"fact of {name}" for name in NAMES if f"You are {name}." in told), "done")
+    return next((f"fact of {name}" for name in NAMES if told.startswith(f"You are {name}.")), "done")
 
 
 def _some(model: Any) -> dict[str, Agent]:
