@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +57,35 @@ def test_what_is_no_request_is_refused(page: Page, body: bytes) -> None:
     assert page.get("run", run="asks")["run"]["status"] == "suspended"
 
 
-def test_a_run_that_goes_on_here_is_cancelled_and_no_other(opened: Open, db: Path) -> None:
+def begun_elsewhere(db: Path, hold: Callable[[], bool]) -> Graph[int, int]:
+    """A graph whose run `slow` has come to a node that holds it while `hold` says so, and was let go of there."""
     wf = Workflow("slow", input=int, output=int)
+    reached: list[anyio.Event] = []
 
     @wf.node
     async def wait(n: int) -> int:
-        if n:
+        if not reached[0].is_set():
+            reached[0].set()
+        if hold():
             await anyio.sleep_forever()
         return n
 
     wf.chain(START, wait, END)
-    slow = wf.compile()
+    graph = wf.compile()
 
     async def begin() -> None:
-        async with SQLiteStore(str(db)) as store:
-            with anyio.move_on_after(0.2):
-                await slow.run(1, store=store, run_id="slow")
+        reached.append(anyio.Event())
+        async with SQLiteStore(str(db)) as store, anyio.create_task_group() as group:
+            group.start_soon(partial(graph.run, 1, store=store, run_id="slow"))
+            await reached[0].wait()
+            group.cancel_scope.cancel()
 
     anyio.run(begin)
+    return graph
+
+
+def test_a_run_that_goes_on_here_is_cancelled_and_no_other(opened: Open, db: Path) -> None:
+    slow = begun_elsewhere(db, lambda: True)
     page = opened(slow)
     assert "does not go on in this process" in page.post("cancel", 409, run="slow")["message"]
     page.post("resume", run="slow")
@@ -84,27 +97,12 @@ def test_a_run_that_goes_on_here_is_cancelled_and_no_other(opened: Open, db: Pat
 
 
 def test_when_the_server_ends_its_runs_are_let_go_of_and_go_on_elsewhere(opened: Open, db: Path) -> None:
-    wf = Workflow("slow", input=int, output=int)
     hold = True
-
-    @wf.node
-    async def wait(n: int) -> int:
-        if hold:
-            await anyio.sleep_forever()
-        return n
-
-    wf.chain(START, wait, END)
-    slow = wf.compile()
-
-    async def begin() -> None:
-        async with SQLiteStore(str(db)) as store:
-            with anyio.move_on_after(0.2):
-                await slow.run(1, store=store, run_id="slow")
+    slow = begun_elsewhere(db, lambda: hold)
 
     async def end() -> Any:
         return await slow.resume("slow", store=f"sqlite:{db}")
 
-    anyio.run(begin)
     page = opened(slow)
     page.post("resume", run="slow")
     page.client.__exit__(None, None, None)
