@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 from pydantic import BaseModel, Field, create_model
 
 from loomgraph.architectures.roles import (
+    Correctable,
     Travelling,
     both,
     noted,
@@ -85,15 +86,13 @@ class Posted(Entry):
     round: int
 
 
-class Board(BaseModel):
+class Board(Correctable):
     """All that was written, in order. The order of a round is that in which its contributors were picked."""
 
     task: UserMessage
-    entries: list[Posted] = []
+    entries: list[Posted] = Field(default_factory=list[Posted])
     round: int = 0
     missing: str | None = None
-    complaint: str | None = None
-    complaints: int = 0
 
     @property
     def facts(self) -> list[Posted]:
@@ -314,9 +313,7 @@ def _chooser(by: str, members: Sequence[str], repairs: int, final: Any) -> Calla
                 if name not in members:
                     raise UnknownWorkerError(by, name, members, given)
         except ArchitectureError as error:
-            if given.complaints >= repairs:
-                raise
-            return given.model_copy(update={"complaint": error.complaint, "complaints": given.complaints + 1})
+            return given.sent_back(error, repairs)
         cleared = given.model_copy(update={"complaint": None, "complaints": 0})
         return Picked(board=cleared, contributors=list(dict.fromkeys(answer.contributors)))
 

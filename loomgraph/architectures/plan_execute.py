@@ -12,9 +12,21 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from loomgraph.architectures.roles import Part, both, noted, role, sections, shown, task_of, told_of, told_part, typed
+from loomgraph.architectures.roles import (
+    Correctable,
+    Part,
+    both,
+    noted,
+    role,
+    sections,
+    shown,
+    task_of,
+    told_of,
+    told_part,
+    typed,
+)
 from loomgraph.architectures.workers import Member, refuse_tools
 from loomgraph.errors import (
     CyclicPlanError,
@@ -71,14 +83,12 @@ class StepResult(BaseModel):
     failed: bool = False
 
 
-class Steps(BaseModel):
+class Steps(Correctable):
     """The task, the plans made for it, what their steps came to, and what was wrong with the last plan."""
 
     task: UserMessage
-    plans: list[StepPlan] = []
-    results: list[StepResult] = []
-    complaint: str | None = None
-    complaints: int = 0
+    plans: list[StepPlan] = Field(default_factory=list[StepPlan])
+    results: list[StepResult] = Field(default_factory=list[StepResult])
 
 
 class Planned(BaseModel):
@@ -294,9 +304,7 @@ def _checker(max_steps: int, repairs: int) -> Callable[..., Any]:
         try:
             _check(answer, given, max_steps)
         except PlanError as error:
-            if given.complaints >= repairs:
-                raise
-            return given.model_copy(update={"complaint": error.complaint, "complaints": given.complaints + 1})
+            return given.sent_back(error, repairs)
         cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
         return Planned(steps=given.model_copy(update=cleared))
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from loomgraph.architectures.roles import both, noted, role, sections, task_of, told_of, typed
+from loomgraph.architectures.roles import Correctable, both, noted, role, sections, task_of, told_of, typed
 from loomgraph.errors import (
     CyclicPlanError,
     DefinitionError,
@@ -67,14 +67,12 @@ class Plan(BaseModel):
     steps: list[PlannedCall]
 
 
-class Work(BaseModel):
+class Work(Correctable):
     """The task, the plans made for it, what their calls came to, and what was wrong with the last plan."""
 
     task: UserMessage
-    plans: list[Plan] = []
-    results: list[ToolResult] = []
-    complaint: str | None = None
-    complaints: int = 0
+    plans: list[Plan] = Field(default_factory=list[Plan])
+    results: list[ToolResult] = Field(default_factory=list[ToolResult])
 
 
 class Planned(BaseModel):
@@ -215,9 +213,7 @@ def _checker(tools: Mapping[str, Tool], max_steps: int, repairs: int) -> Callabl
         try:
             _check(answer, given, tools, max_steps)
         except PlanError as error:
-            if given.complaints >= repairs:
-                raise
-            return given.model_copy(update={"complaint": error.complaint, "complaints": given.complaints + 1})
+            return given.sent_back(error, repairs)
         cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
         return Planned(work=given.model_copy(update=cleared))
 

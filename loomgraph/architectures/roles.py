@@ -10,12 +10,12 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
-from loomgraph.errors import DefinitionError
+from loomgraph.errors import ArchitectureError, DefinitionError
 from loomgraph.graph.context import Context
 from loomgraph.graph.refs import END, OTHERWISE, START, Embeddable
 from loomgraph.graph.signature import describe_type
@@ -38,6 +38,7 @@ from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = [
+    "Correctable",
     "Part",
     "Travelling",
     "arms",
@@ -228,6 +229,19 @@ def typed(fn: Callable[..., Any], *, gives: Any, **takes: Any) -> Callable[..., 
 def told_of(agent: Agent[Any, Any]) -> Any:
     """The type of what an agent may be given: its input, or a Conversation to go on with."""
     return agent.input | Conversation
+
+
+class Correctable(BaseModel):
+    """What a role is shown of its work so far, with what was wrong with its last answer and how often in a row."""
+
+    complaint: str | None = None
+    complaints: int = 0
+
+    def sent_back(self, error: ArchitectureError, repairs: int) -> Self:
+        """The same with the error's complaint, for another answer. Raises the error if there were `repairs` of them."""
+        if self.complaints >= repairs:
+            raise error
+        return self.model_copy(update={"complaint": error.complaint, "complaints": self.complaints + 1})
 
 
 def task_of(agent: Agent[Any, Any], value: Any) -> UserMessage:

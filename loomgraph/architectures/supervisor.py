@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
-from loomgraph.architectures.roles import both, noted, role, sections, shown, task_of, told_of, typed
+from loomgraph.architectures.roles import Correctable, both, noted, role, sections, shown, task_of, told_of, typed
 from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, Failure, OutputValidationError, SpawnError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
@@ -83,14 +83,12 @@ class Report(BaseModel):
     failed: bool = False
 
 
-class Ledger(BaseModel):
+class Ledger(Correctable):
     """The task, what was reported, whom the coordinator made, and what was wrong with what it said last."""
 
     task: UserMessage
-    reports: list[Report] = []
-    spawned: list[NewWorker] = []
-    complaint: str | None = None
-    complaints: int = 0
+    reports: list[Report] = Field(default_factory=list[Report])
+    spawned: list[NewWorker] = Field(default_factory=list[NewWorker])
 
 
 class Errand(BaseModel):
@@ -236,10 +234,7 @@ def _decider(by: str, workers: Sequence[str], limit: int, repairs: int, shared: 
                 case _:
                     return answer
         except ArchitectureError as error:
-            if given.complaints >= repairs:
-                raise
-            told = {"complaint": error.complaint, "complaints": given.complaints + 1}
-            return given.model_copy(update=told)
+            return given.sent_back(error, repairs)
 
     return decide
 

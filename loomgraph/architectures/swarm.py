@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from loomgraph.architectures.roles import Travelling, both, noted, sections, shown, task_of, told_of, typed
+from loomgraph.architectures.roles import Correctable, Travelling, both, noted, sections, shown, task_of, told_of, typed
 from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
 from loomgraph.errors import ArchitectureError, DefinitionError, PingPongError, UnknownWorkerError, names
 from loomgraph.graph.refs import END, START
@@ -48,14 +48,12 @@ class Turn(BaseModel):
     payload: Any = None
 
 
-class Baton(Travelling):
+class Baton(Correctable, Travelling):
     """The task, whose turn it is, the turns so far, and what was wrong with what the active agent said last."""
 
     task: UserMessage
     active: str
     turns: list[Turn] = Field(default_factory=list[Turn])
-    complaint: str | None = None
-    complaints: int = 0
 
 
 History: TypeAlias = Literal["all", "last", "none"] | Callable[[Sequence[Turn]], Sequence[Turn]]
@@ -208,9 +206,7 @@ def _hearer(name: str, others: Sequence[str], most: int, repairs: int) -> Callab
             if answer.to not in others:
                 raise UnknownWorkerError(name, answer.to, others, given.turns)
         except ArchitectureError as error:
-            if given.complaints >= repairs:
-                raise
-            return given.model_copy(update={"complaint": error.complaint, "complaints": given.complaints + 1})
+            return given.sent_back(error, repairs)
         turn = Turn(agent=name, to=answer.to, message=answer.message, payload=_payload(answer))
         turns = [*given.turns, turn]
         times = _back_and_forth(turns)
