@@ -28,14 +28,17 @@ def close(scope: Scope, region: int) -> None:
     if not back:
         _end(scope, region, dict(hold), None)
         return
-    now = scope.iters[region]
-    overtaken = [e for e, (_, iteration) in hold.items() if iteration == now and not scope.plan.latest[e]]
-    refused = [given.error for _, given in back if type(given) is Refused]
-    if overtaken:
-        _fail(scope, region, _overtaken(scope, region, min(overtaken)))
-    elif _has_another(scope, plan):
+    if hold:
+        now = scope.iters[region]
+        overtaken = [e for e, (_, iteration) in hold.items() if iteration == now and not scope.plan.latest[e]]
+        if overtaken:
+            _fail(scope, region, _overtaken(scope, region, min(overtaken)))
+            return
+    if _has_another(scope, plan):
         _again(scope, region)
-    elif refused:
+        return
+    refused = [given.error for _, given in back if type(given) is Refused]
+    if refused:
         _fail(scope, region, refused[0])
     else:
         _capped(scope, region)
@@ -65,8 +68,8 @@ def _again(scope: Scope, region: int) -> None:
             scope.region_failed(region, error)
             return
     back = scope.back[region]
-    scope.iters[region] += 1
-    scope.vectors[region] = vector = (*scope.vectors[region][:-1], scope.iters[region])
+    scope.iters[region] = now = scope.iters[region] + 1
+    scope.vectors[region] = vector = (*scope.vectors[region][:-1], now)
     for inner in plan.inner:
         scope.iters[inner] = 0
         scope.vectors[inner] = vector + (0,) * (len(scope.plan.regions[inner].path) - len(vector))
@@ -84,8 +87,9 @@ def _again(scope: Scope, region: int) -> None:
             # the new iteration's base is an ancestor of everything in it, reached by an edge or not
             assert scope.state is not None
             scope.seen[node] = scope.state.at(view, scope.plan.regions[scope.plan.region_of[node]].depth)
-    early.reset(scope, plan)
-    subject = scope.header(region)
+    if plan.early:
+        early.reset(scope, plan)
+    scope.coming = subject = scope.header(region)
     scope.machine.facts.append((IterationStarted, subject, (vector,)))
     scope.got[plan.header] = back
     scope.todo.append(plan.header)

@@ -198,14 +198,20 @@ class Scheduler:
             self.journal.extend(machine.facts)
         if self.reuse is not None:
             fresh = self.reuse.sift(fresh)
-        for activation in reversed(fresh):
-            if activation.owner is None:
-                self.ready.appendleft(activation)
-        self.ready.extend(activation for activation in fresh if activation.owner is not None)
+        self._queue(fresh)
         if self.journal.readers and self.root is not None and self.root.stopping:
             self.journal.release()
         if self.reuse is not None:
             self.reuse.settle()
+
+    def _queue(self, fresh: list[Activation]) -> None:
+        if len(fresh) == 1 and fresh[0].owner is None:  # as nearly always outside fan-outs and maps
+            self.ready.appendleft(fresh[0])
+        elif fresh:
+            for activation in reversed(fresh):
+                if activation.owner is None:
+                    self.ready.appendleft(activation)
+            self.ready.extend(activation for activation in fresh if activation.owner is not None)
 
     def _completed(self, command: Completed) -> None:
         activation = command.activation

@@ -31,6 +31,7 @@ class Scope:
     __slots__ = (
         "back",
         "broken",
+        "coming",
         "ended",
         "got",
         "hold",
@@ -80,6 +81,7 @@ class Scope:
         self.got: list[Got | None] = [None] * (plan.end + 1)
         self.status = bytearray(plan.end + 1)
         self.running: dict[int, Activation] = {}
+        self.coming: Activation | None = None
         self.inflight = 0
         self.todo: list[int] = []
         self.open = [r.units for r in plan.regions]
@@ -175,7 +177,8 @@ class Scope:
         for e in plan.out_normal[node] + plan.out_error[node] if plan.out_error[node] else plan.out_normal[node]:
             hit = e in into
             if region and (leaves[e] or back_of[e] >= 0):
-                self.leave(e, hit, value if hit else causes, 0, None)
+                if hit or causes is not None or not leaves[e]:  # a loop holds nothing of a skipped way out
+                    self.leave(e, hit, value if hit else causes, 0, None)
             else:
                 self.settle(e, hit, value if hit else causes, view)
         if region and self.state is not None and view is not None:
@@ -300,7 +303,14 @@ class Scope:
 
     def fire(self, node: int, value: Any, view: View | None) -> None:
         """Hand out an activation."""
-        activation = Activation(self, node, self.vector(self.plan.region_of[node]), None, value, view)
+        iteration = self.vectors[self.plan.region_of[node]]
+        coming = self.coming
+        if coming is not None and coming.node == node and coming.iteration is iteration:
+            # the event of this iteration is about it already: a long loop keeps one activation an iteration, not two
+            activation, self.coming = coming, None
+            activation.input, activation.view = value, view
+        else:
+            activation = Activation(self, node, iteration, None, value, view)
         if not self.machine.admit(activation):
             return
         self.status[node] = RUNNING
