@@ -50,11 +50,14 @@ class Reuse:
         scheduler: Scheduler,
         find: Callable[[Activation], Answer | None],
         way: Callable[[Activation], tuple[int, ...]],
+        retried: Callable[[Activation], bool],
     ) -> None:
         self._scheduler = scheduler
         self._find = find
-        # the on_error edges of a map or graph that fails because an answer in it is a failure
+        # of a map or graph that fails because an answer in it is a failure: its on_error edges, and whether another
+        # attempt followed
         self.way = way
+        self._retried = retried
         self._due: list[tuple[int, int, Activation, Answer]] = []
         self._count = itertools.count()
         self._busy = False
@@ -69,6 +72,16 @@ class Reuse:
             else:
                 heapq.heappush(self._due, (answer.seq, next(self._count), activation, answer))
         return left
+
+    def tries_again(self, activation: Activation, error: RecordedError) -> bool:
+        """Whether a graph that failed because an answer in it is a failure is tried again, as it was then."""
+        if activation.child is None or not self._retried(activation):
+            return False
+        self._scheduler.begin_again(activation, error, 0.0)
+        activation.attempt += 1
+        # at once, for its other answers have their place in the order of then
+        heapq.heappush(self._due, (0, next(self._count), activation, Answer(0, enter=True)))
+        return True
 
     def settle(self) -> None:
         """Give every answer that is due, and those that become due by it, oldest first."""

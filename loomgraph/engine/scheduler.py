@@ -232,18 +232,25 @@ class Scheduler:
         error = troubles[0][1]
         plan = activation.scope.plan
         retry = None if activation.node == plan.end else plan.definition.nodes[activation.node].retry
+        if self.reuse is not None and isinstance(error, RecordedError):
+            if self.reuse.tries_again(activation, error):
+                return
+            retry = None  # it was not tried again then either
         again = activation.child is not None and retry is not None and activation.tries < retry.attempts
         if again and retry is not None and not activation.cancelling and retry.wants(error):
             assert self.group is not None
             wait = retry.wait(activation.tries, self.chance(), error)
-            self.machine.facts.append(
-                (AttemptFailed, activation, (activation.attempt, failure_of(activation, error), wait))
-            )
-            activation.child = None
+            self.begin_again(activation, error, wait)
             self.group.start_soon(self._reenter, activation, wait)
             return
         self.leave(activation)
         self.fail(activation, troubles)
+
+    def begin_again(self, activation: Activation, error: BaseException, wait: float) -> None:
+        """An attempt of a graph has failed, and another one follows."""
+        failed = (activation.attempt, failure_of(activation, error), wait)
+        self.machine.facts.append((AttemptFailed, activation, failed))
+        activation.child = None
 
     def fail(self, activation: Activation, troubles: list[Trouble]) -> None:
         """Report a failure to the machine, with the on_error edge that takes it. A reached total cap has none."""

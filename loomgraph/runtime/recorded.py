@@ -189,7 +189,7 @@ class Recorded:
     ) -> Redrive:
         """Have the scheduler ask earlier passes before it starts anything."""
         redrive = Redrive(self.header.run_id, scheduler.machine, journal, history, answers)
-        scheduler.reuse = Reuse(scheduler, redrive.find, redrive.way)
+        scheduler.reuse = Reuse(scheduler, redrive.find, redrive.way, redrive.retried)
         return redrive
 
     def begin(self, plan: Plan) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from loomgraph.engine.machine import Machine
 from loomgraph.engine.reuse import Answer
 from loomgraph.errors import EffectDoneError, Failure
 from loomgraph.events import (
+    AttemptFailed,
     NodeFailed,
     NodeHeld,
     NodeStarted,
@@ -68,7 +69,7 @@ class _Earlier:
 
     seq: int = 0
     answers: list[_Old] = field(default_factory=list[_Old])
-    # how a map or a graph failed as a whole
+    # how a map failed, and attempts of a graph
     failed: list[_Old] = field(default_factory=list[_Old])
     # durable steps, and what people answered: (basis, event)
     steps: list[tuple[Basis, Past]] = field(default_factory=list["tuple[Basis, Past]"])
@@ -181,19 +182,45 @@ class Redrive:
 
     def way(self, activation: Activation) -> tuple[int, ...]:
         """The on_error edges of a map or graph that fails with what it failed with before."""
-        return self._failed_as(activation) or ()
+        old = self._failed_before(activation)
+        return () if old is None else self._settled_by(activation, old) or ()
 
-    def _failed_as(self, activation: Activation) -> tuple[int, ...] | None:
-        """The edges that a map or graph takes if it fails as before; None if it would not be settled by that."""
+    def retried(self, activation: Activation) -> bool:
+        """Whether this attempt of a graph failed before and was followed by another one, which is then taken up."""
+        old = self._failed_before(activation)
+        if old is None or old.past[0] is not AttemptFailed:
+            return False
+        following = self._failed_before(activation, activation.attempt + 1)
+        if following is not None and self._settled_by(activation, following) is None:
+            activation.spent = activation.attempt  # nobody took that failure: going on after it begins anew
+        return True
+
+    def _failed_before(self, activation: Activation, attempt: int | None = None) -> _Old | None:
+        """How a map failed, or an attempt of a graph (this one, if left out), when it was given the same."""
         found = self._earlier.get(activation.key)
-        if found is None or activation.scope.plan.definition.nodes[activation.node].retry is not None:
-            return None  # whether it is tried again depends on the exception, of which only the name is left
+        if found is None:
+            return None
         assert self._trace is not None
         basis = self._trace.basis(activation.key)
+        wanted = activation.attempt if attempt is None else attempt
         for old in reversed(found.failed):
-            if basis is not None and _fits(activation, basis, old.basis):
-                return self._taken(activation, old.ways, old.past[2][2])
+            if old.past[2][0] == wanted and basis is not None and _fits(activation, basis, old.basis):
+                return old
         return None
+
+    def _settled_by(self, activation: Activation, old: _Old) -> tuple[int, ...] | None:
+        """The edges that a map or graph takes if it fails like this; None if it would not be settled by that.
+
+        Whether it was tried again is in the log, and not asked of its policy: of the exception only the name is left.
+        """
+        if old.past[0] is AttemptFailed:
+            return ()
+        return self._taken(activation, old.ways, old.past[2][2])
+
+    def _fails_again(self, activation: Activation) -> bool:
+        """Whether a map or graph is settled when it fails as it did before."""
+        old = self._failed_before(activation)
+        return old is not None and self._settled_by(activation, old) is not None
 
     def _taken(self, activation: Activation, ways: Any, taken: tuple[int, ...]) -> tuple[int, ...] | None:
         """The edges that an old failure takes now; None if nobody says that it would still be taken by one."""
@@ -202,7 +229,7 @@ class Redrive:
             assert run is not None
             if run.need or run.spec.on_error != "fail":
                 return ()
-            return None if self._failed_as(activation.owner) is None else ()
+            return () if self._fails_again(activation.owner) else None
         assert self._trace is not None
         now = _ways(self._trace, self._trace.fold.index[activation.key])
         plan = activation.scope.plan
@@ -216,7 +243,7 @@ class Redrive:
         # else the graph it is in fails with it, which may be what somebody has taken
         outer = activation.scope.parent
         inside = outer is not None and outer.child is activation.scope
-        return () if inside and outer is not None and self._failed_as(outer) is not None else None
+        return () if inside and outer is not None and self._fails_again(outer) else None
 
     def _keep_steps(self, activation: Activation, found: _Earlier, basis: Basis) -> None:
         """The durable steps of an activation that had begun with the same: they are not taken again."""
@@ -284,6 +311,9 @@ class Redrive:
             return  # in a graph that the log does not keep
         elif kind in _PARTS:
             earlier.steps.append((basis, past))
+        elif kind is AttemptFailed:
+            if activation.child is not None:
+                earlier.failed.append(_Old(seq, basis, past, []))
         elif activation.map is None and activation.child is None:
             earlier.answers.append(_Old(seq, basis, past, list(_ways(trace, activation))))
         elif kind is NodeFailed:
@@ -291,7 +321,7 @@ class Redrive:
 
 
 _PARTS = frozenset({StepSucceeded, QuestionAsked, QuestionAnswered, SignalReceived})
-_OF_INTEREST = _PARTS | {NodeStarted, NodeSucceeded, NodeHeld, NodeFailed}
+_OF_INTEREST = _PARTS | {NodeStarted, AttemptFailed, NodeSucceeded, NodeHeld, NodeFailed}
 
 
 def _fits(activation: Activation, now: Basis, was: Basis) -> bool:
