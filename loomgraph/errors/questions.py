@@ -38,13 +38,16 @@ class UnknownQuestionError(QuestionError):
 class QuestionClosedError(QuestionError):
     """The question has an answer already, or was withdrawn; `.reason` says which."""
 
-    def __init__(self, run_id: str, id: str, reason: str) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        id: str,
+        reason: str,
+        remedy: str = "To see what would have come of another answer, fork the run before that event.",
+    ) -> None:
         self.id, self.reason = id, reason
-        super().__init__(
-            f"question '{id}' of run '{run_id}' takes no answer any more: {reason}. "
-            f"To see what would have come of another answer, fork the run before that event.",
-            run_id=run_id,
-        )
+        takes = f"question '{id}' of run '{run_id}' takes no answer any more: {reason}."
+        super().__init__(f"{takes} {remedy}", run_id=run_id)
 
 
 class InvalidAnswerError(QuestionError):

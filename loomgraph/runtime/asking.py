@@ -42,6 +42,8 @@ from loomgraph.runtime.questions import (
     Answer,
     Signal,
     checked,
+    closed,
+    doubt_of,
     message_id,
     outcome_schema,
     plain_of,
@@ -52,7 +54,6 @@ from loomgraph.runtime.questions import (
     read_answer,
     read_signal,
     refusal_of,
-    refuse_unknown,
     schema_of,
     signalled,
 )
@@ -121,12 +122,26 @@ class Asking(Waits):
         if f"ask:{id}" in activation.steps:
             return True
         if not known:
-            self.record(QuestionAsked, activation, (id, plain, self._schema(tp), None))
-            self._watch()
-            if id in self._early and self._again(id):
-                self.answers.setdefault(id, self._early.pop(id))
+            self._ask(activation, id, plain, self._schema(tp))
         answer = self.answers.pop(id, None)
         return answer is not None and await self._answered(activation, answer, tp)
+
+    def _ask(self, activation: Activation, id: str, question: Any, schema: dict[str, Any]) -> None:
+        """Ask what was not asked before; it may have its answer, if it was open before the run was driven once more."""
+        self.record(QuestionAsked, activation, (id, question, schema, None))
+        self._watch()
+        early = self._early.pop(id, None)
+        if early is not None and self.found.same(id):
+            self.answers.setdefault(id, early)
+        elif early is not None:
+            self._refuse(activation, early)
+
+    def _refuse(self, subject: Any, answer: Answer) -> None:
+        """Say of an answer that it was given to another question, from before the run was driven once more."""
+        question, was = self.found.questions[answer.id], self.found.former[answer.id]
+        problem = f"it was given to {brief(was.question, 80)}, and the run asks something else now"
+        self.refused[answer.id] = (answer.answer, problem)
+        self.record(QuestionAsked, subject, (answer.id, question.question, dict(question.schema), problem))
 
     async def _answered(self, activation: Activation, answer: Answer, tp: Any) -> bool:
         id = answer.id
@@ -228,18 +243,17 @@ class Asking(Waits):
         question = self.found.questions.get(answer.id)
         former = self.found.former.get(answer.id)
         if former is not None and former.seq == answer.asked:
-            if question is None or not self._again(answer.id):
+            if question is None:
                 self._early[answer.id] = answer
+                return
+            if not self.found.same(answer.id):
+                if question.refused is None:
+                    self._refuse(Shadow(question.key), answer)
                 return
         elif question is None or question.seq != answer.asked:
             return  # it came before this one did
         self.answers.setdefault(answer.id, answer)
         self._wake(question.key)
-
-    def _again(self, id: str) -> bool:
-        """Whether a question is the one that was open before the run was driven once more: its answer fits as well."""
-        was, now = self.found.former[id], self.found.questions[id]
-        return (was.question, was.schema) == (now.question, now.schema)
 
     def _deal(self, signal: str) -> None:
         """Signals go to those who wait for them, first come, first served."""
@@ -331,10 +345,9 @@ class Asking(Waits):
     def check(self, id: str, given: Any) -> Answer:
         """An answer that is given in this process, ready to be posted. Raises what `questions.answer` raises."""
         run_id = self.journal.run_id
-        question = self.found.questions.get(id)
+        question = self.found.answerable(id)
         if question is None:
-            refuse_unknown(run_id, id, self.found)
-            raise QuestionClosedError(run_id, id, self.found.closed[id])
+            raise closed(run_id, id, self.found)
         plain = checked(run_id, question, given, self.types.get(id))
         answer = Answer(id, question.seq, plain)
         sent = self._sent.setdefault((id, question.seq), self.answers.get(id, answer))
@@ -349,11 +362,7 @@ class Asking(Waits):
         key = activation.key
         number = 1 + sum(1 for id in self.found.asked if id.startswith(f"{key}{DOUBT}"))
         schema = outcome_schema(activation.scope.plan.definition.nodes[activation.node].signature.output)
-        text = (
-            f"Node '{activation.path}' (activation {key}) had begun when its process died, and must not have its "
-            f'effect twice. Answer "rerun" to run it again, or {{"output": ...}} to take that as its output.'
-        )
-        self.record(QuestionAsked, activation, (f"{key}{DOUBT}{number}", text, schema, None))
+        self.record(QuestionAsked, activation, (f"{key}{DOUBT}{number}", doubt_of(activation.path, key), schema, None))
 
     def _settle(self, activation: Activation) -> None:
         """Do as the answer to a doubt says, unless it is none."""

@@ -41,6 +41,8 @@ __all__ = [
     "Signal",
     "answer",
     "checked",
+    "closed",
+    "doubt_of",
     "message_id",
     "open_questions",
     "outcome_schema",
@@ -112,10 +114,12 @@ async def answer(
     sent = {(message.id, message.asked): message.answer for message in messages if message is not None}
     posts: list[Answer] = []
     for id, given in answers.items():
-        question = found.questions.get(id)
-        if question is None or header.status in FINISHED:
+        question = found.answerable(id)
+        if header.status in FINISHED:
             refuse_unknown(run_id, id, found)
             raise QuestionClosedError(run_id, id, found.closed.get(id, f"the run has {header.status}"))
+        if question is None:
+            raise closed(run_id, id, found)
         tp = None if typed is None else typed(question)
         plain = checked(run_id, question, given, tp)
         if (id, question.seq) not in sent:
@@ -234,6 +238,19 @@ def refuse_unknown(run_id: str, id: str, found: WaitingFold) -> None:
         raise UnknownQuestionError(run_id, id, close, list(found.questions))
 
 
+def closed(run_id: str, id: str, found: WaitingFold) -> QuestionClosedError:
+    """Why a question takes no answer. Raises UnknownQuestionError if the run has asked no such thing."""
+    refuse_unknown(run_id, id, found)
+    if not found.unasked(id):
+        return QuestionClosedError(run_id, id, found.closed[id])
+    return QuestionClosedError(
+        run_id,
+        id,
+        f"{found.closed[id]}, and the run, which is driven once more since, has not come to it again",
+        "Resume the run without this answer: if it still asks, it waits, and is answered then.",
+    )
+
+
 def refuse_invalid(run_id: str, given: Mapping[str, Any], refused: Mapping[str, tuple[Any, str]]) -> None:
     """Raise InvalidAnswerError for an answer that fits its question's schema, and turned out not to fit its type."""
     for id in given:
@@ -339,6 +356,14 @@ def outcome_schema(tp: Any) -> dict[str, Any]:
     output = {"type": "object", "properties": {"output": inner}, "required": ["output"], "additionalProperties": False}
     schema: dict[str, Any] = {"anyOf": [{"const": "rerun"}, output]}
     return schema if defs is None else {**schema, "$defs": defs}
+
+
+def doubt_of(path: str, key: str) -> str:
+    """The question about an effect in doubt; its answers are those of `outcome_schema`."""
+    return (
+        f"Node '{path}' (activation {key}) had begun when its process died, and must not have its "
+        f'effect twice. Answer "rerun" to run it again, or {{"output": ...}} to take that as its output.'
+    )
 
 
 @lru_cache(maxsize=1024)

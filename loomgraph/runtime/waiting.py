@@ -86,6 +86,7 @@ class WaitingFold:
         self.interrupts: tuple[tuple[str, str], ...] = ()
         # by id, the questions that were open when the run was driven once more
         self.former: dict[str, Question] = {}
+        self.redriven = False
         # by activation key: the ids of its open questions; the signals it waits for, with the event that says so
         self._asks: dict[str, dict[str, None]] = {}
         self._waits: dict[str, list[tuple[str, int]]] = {}
@@ -128,11 +129,27 @@ class WaitingFold:
 
     def again(self) -> None:
         """Another pass begins: nobody waits. What was delivered stays delivered, where the run stopped is passed."""
-        self.former = dict(self.questions)
+        waited = {id: question for id, question in self.former.items() if id not in self.asked}
+        self.former = {**waited, **self.questions}
+        self.redriven = True
         for id in list(self.questions):
             self.close(id, "the run was driven once more")
         self.asked, self.awaited, self.interrupts = {}, {}, ()
         self._asks, self._waits = {}, {}
+
+    def answerable(self, id: str) -> Question | None:
+        """The question that an answer with this id is for: an open one, or one that was open until the run was driven
+        once more, and that it has not come to again. Whether it will ask the same is seen when it does."""
+        return self.questions.get(id) or (None if id in self.asked else self.former.get(id))
+
+    def same(self, id: str) -> bool:
+        """Whether an open question is the one that was open before the run was driven once more: its answer fits."""
+        was, now = self.former[id], self.questions[id]
+        return (was.question, was.schema) == (now.question, now.schema)
+
+    def unasked(self, id: str) -> bool:
+        """Whether the question is one of an earlier pass, and this one has not come to it yet."""
+        return self.redriven and id not in self.asked
 
     def questions_of(self, key: str) -> list[str]:
         """The ids of an activation's open questions."""
@@ -145,7 +162,7 @@ class WaitingFold:
     @property
     def waited(self) -> bool:
         """Whether the run has ever waited for somebody."""
-        return bool(self.asked or self.awaited or self.received or self.passed)
+        return bool(self.asked or self.awaited or self.received or self.passed or self.former)
 
     @property
     def signals(self) -> tuple[str, ...]:

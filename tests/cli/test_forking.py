@@ -135,3 +135,17 @@ def test_a_run_whose_code_changed_goes_on_with_rerun_and_keeps_what_the_change_d
     assert (place / "calls.txt").read_text().splitlines() == ["price"]
     rows = loom("show", "t-1", "-s", STORE).stdout
     assert "reused" in rows
+
+
+def test_what_was_asked_before_the_fork_is_answered_as_it_is_resumed(loom: Loom) -> None:
+    first = loom("run", "refund", "-i", "120", "--store", STORE, "--run-id", "t-1", "-q", "--json")
+    (question,) = json.loads(first.stdout)["questions"]
+    made = loom("fork", "t-1", "-g", "refund", "-s", STORE, "--input", "START=120", "--run-id", "t-2")
+    assert made.exit_code == 0, made.stderr
+    answers = json.dumps({question["id"]: {"yes": True}})
+    done = loom("resume", "t-2", "-g", "refund", "-s", STORE, "--answers", answers, "-q", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["signals"]) == (3, ["paid"])
+    made = loom("fork", "t-2", "-g", "refund", "-s", STORE, "--input", "START=150", "--run-id", "t-3")
+    done = loom("resume", "t-3", "-g", "refund", "-s", STORE, "--answers", answers, "-q")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Resume the run without this answer" in done.stderr

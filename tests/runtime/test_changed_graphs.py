@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from loomgraph import END, START, Context, Graph, NodeFailedError, Workflow
-from loomgraph.errors import GraphChangedError
-from loomgraph.events import NodeStarted, QuestionAnswered, RunRedriven
+from loomgraph.errors import GraphChangedError, InvalidAnswerError
+from loomgraph.events import NodeStarted, QuestionAnswered, QuestionAsked, RunRedriven
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.protocol import Store
 from tests.runtime.rehearsal import cut_short
@@ -198,8 +198,14 @@ async def test_an_answer_to_what_is_asked_no_more_is_not_taken_for_one_to_what_i
     store, asked = MemoryStore(), list[str]()
     await asking("1", 2, asked).run(1, store=store, run_id="r")
     other = asking("2", 5, asked)
-    result = await other.resume("r", store=store, on_change="rerun", answers={"ask": "yes"})
-    assert [question.question for question in result.questions] == ["is it 5?"]
+    with pytest.raises(InvalidAnswerError, match=r"'yes' is no answer to question 'ask' .* was given to 'is it 2\?"):
+        await other.resume("r", store=store, on_change="rerun", answers={"ask": "yes"})
+    for _ in range(2):
+        result = await other.resume("r", store=store)
+        [question] = result.questions
+        assert question.question == "is it 5?"
+        assert question.refused == "it was given to 'is it 2?', and the run asks something else now"
+        assert len([event for event in result.events if isinstance(event, QuestionAsked)]) == 3
     assert asked == ["2", "5"]
     result = await other.resume("r", store=store, answers={"ask": "no"})
     assert result.signals == ("go",)

@@ -15,6 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 from loomgraph import END, START, Agent, Context, Graph, Workflow, tool
+from loomgraph.errors import InvalidAnswerError, QuestionClosedError
+from loomgraph.events import RunResumed
 from loomgraph.models import ScriptedModel, ToolCall, assistant
 from loomgraph.store.keys import new_key
 from loomgraph.store.memory import MemoryStore
@@ -96,6 +98,50 @@ async def test_a_fork_of_a_run_that_waits_waits_for_its_own_answers(place: Place
         assert calls == ["tell"]
         other = await graph.fork("dearer", store=store, inputs={"approve": 101})
         assert [q.question for q in (await graph.resume(other, store=store)).questions] == ["Refund 101?"]
+
+
+async def test_what_a_run_waited_for_is_answered_in_the_first_resume_of_its_edited_fork(place: Place) -> None:
+    graph, yes = refund([]), {"approve": Approval(ok=True)}
+    async with kept(place) as store:
+        await graph.run(1, store=store, run_id="r")
+        edited = await graph.fork("r", store=store, inputs={START: 1})
+        twice = await graph.fork(edited, store=store, inputs={START: 1})
+        for fork in (edited, twice):
+            assert (await graph.resume(fork, store=store, answers=yes)).signals == ("paid",)
+            with pytest.raises(QuestionClosedError, match="it has its answer"):
+                await graph.answer(fork, yes, store=store)
+        live = await graph.fork("r", store=store, inputs={START: 1})
+        async with graph.reopen(live, store=store, when_asked="wait") as run:
+            events = run.events()
+            while not isinstance(await anext(events), RunResumed):
+                pass
+            run.answer("approve", Approval(ok=True))
+            run.signal("paid", 3)
+            assert (await run.result()).output == "receipt 3"
+
+
+async def test_an_answer_to_what_the_edited_fork_asks_otherwise_is_refused_and_the_new_question_waits() -> None:
+    graph, store = refund([]), MemoryStore()
+    await graph.run(1, store=store, run_id="r")
+    dearer = await graph.fork("r", store=store, outputs={"price": 100})
+    with pytest.raises(InvalidAnswerError, match=r"given to 'Refund 2\?', and the run asks something else now"):
+        await graph.resume(dearer, store=store, answers={"approve": Approval(ok=True)})
+    [question] = (await graph.replay(dearer, store=store)).questions
+    assert question.question == "Refund 100?"
+    assert question.refused is not None
+    assert (await graph.resume(dearer, store=store, answers={"approve": Approval(ok=True)})).signals == ("paid",)
+
+
+async def test_what_was_answered_before_the_fork_says_how_to_be_answered_anew() -> None:
+    graph, store = refund([]), MemoryStore()
+    await graph.run(1, store=store, run_id="r")
+    await graph.resume("r", store=store, answers={"approve": Approval(ok=True)})
+    fork = await graph.fork("r", store=store, inputs={START: 2})
+    no = {"approve": Approval(ok=False)}
+    with pytest.raises(QuestionClosedError, match=r"has not come to it again\. Resume the run without this answer"):
+        await graph.resume(fork, store=store, answers=no)
+    assert [q.question for q in (await graph.resume(fork, store=store)).questions] == ["Refund 4?"]
+    assert (await graph.resume(fork, store=store, answers=no)).output == "receipt 0"
 
 
 async def test_a_fork_goes_to_another_store_as_one_file_before_and_after_it_went_on(place: Place) -> None:
