@@ -29,6 +29,7 @@ from loomgraph.errors import (
     LoomgraphError,
     QuestionClosedError,
     RunBusyError,
+    RunEndedError,
     RunExistsError,
     StoreAddressError,
     StoreKeyError,
@@ -65,7 +66,8 @@ class UsageError(Exception):
 _REFUSED: Final = (
     DrawingError,
     *(LoadError, UsageError, CompileError, DefinitionError, InputRefusedError, StoreAddressError, StoreKeyError),
-    *(UnknownRunError, RunExistsError, RunBusyError, GraphChangedError, InDoubtError, StorelessPauseError),
+    *(UnknownRunError, RunExistsError, RunBusyError, RunEndedError),
+    *(GraphChangedError, InDoubtError, StorelessPauseError),
     *(UnknownQuestionError, QuestionClosedError, InvalidAnswerError, InvalidSignalError),
     *(UnknownEventError, EditRefusedError),
 )

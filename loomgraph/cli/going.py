@@ -1,9 +1,9 @@
-"""Commands that run a workflow, or send something to a run: run, resume, answer, signal."""
+"""Commands that run a workflow, or send something to a run: run, resume, answer, signal, cancel."""
 
 from __future__ import annotations
 
 import enum
-import time
+import math
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,21 +15,21 @@ from rich.console import Console
 
 from loomgraph import Graph, RunResult, Workflow
 from loomgraph.cli.clean import clean
-from loomgraph.cli.exits import SUSPENDED, UsageError, ending_gently, exits, say
+from loomgraph.cli.exits import FAILED, SUSPENDED, UsageError, ending_gently, exits, say
 from loomgraph.cli.given import read_input, read_json
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
 from loomgraph.cli.outcome import event_line, output_json, plain_json, result_json
 from loomgraph.cli.progress import Progress
-from loomgraph.cli.stores import RunArg, StoreOpt, opened_for, resume_command, with_store
+from loomgraph.cli.stores import RunArg, StoreOpt, command, opened_for, resume_command, store_words, with_store
 from loomgraph.cli.waiting import Waits
 from loomgraph.errors import GraphChangedError, InDoubtError, RunBusyError, RunError
 from loomgraph.events import Event
 from loomgraph.integrations.load import Target, load
-from loomgraph.runtime import questions
+from loomgraph.runtime import cancelling, questions
 from loomgraph.runtime.keeper import DEFAULT_TTL
 from loomgraph.store.protocol import Store
 
-__all__ = ["WHERE", "TargetArg", "answer", "compiled", "resume", "run", "signal"]
+__all__ = ["WHERE", "TargetArg", "answer", "cancel", "compiled", "resume", "run", "signal"]
 
 WHERE = (
     "A dotted module or a path to a .py file, then the name of a Workflow or Graph in it, "
@@ -106,18 +106,13 @@ class _Show:
         """From here on the run is in its store, if it has one."""
         self._recorded = run_id
 
-    async def patiently(self, attempt: Callable[[], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
+    async def patiently(self, attempt: Callable[[float], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
         """Attempt again, until whoever has the run has let go of it or shows no sign of life any more."""
-        told: str | None = None
-        while True:
-            try:
-                return await attempt()
-            except RunBusyError as error:
-                if error.owner != told:
-                    told = error.owner
-                    say(f"waiting for '{told}' to let go of the run")
-                # its clock need not be ours
-                await anyio.sleep(min(max(error.expires - time.time(), 0.1), 2.0))
+        try:
+            return await attempt(0)
+        except RunBusyError as error:
+            say(f"waiting for '{error.owner}' to let go of the run")
+        return await attempt(math.inf)
 
     def go(self, work: Callable[[Callable[[Event], None]], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
         """Do the work, showing its events. Raises what it raises."""
@@ -254,13 +249,14 @@ def resume(
                 show.recorded(run)
                 show.known = header.events
 
-                async def attempt() -> RunResult[Any]:
+                async def attempt(seconds: float) -> RunResult[Any]:
                     async with graph.reopen(
                         run,
                         store=kept,
                         answers=given,
                         on_change=on_change.value,
                         in_doubt=in_doubt.value,
+                        wait=seconds,
                         limit=limit,
                         deadline=deadline,
                         lease=lease or DEFAULT_TTL,
@@ -269,7 +265,7 @@ def resume(
                             watch(event)
                         return await handle.result()
 
-                return await (show.patiently(attempt) if wait else attempt())
+                return await (show.patiently(attempt) if wait else attempt(0))
 
         result = show.go(work)
         show.end(graph, result)
@@ -328,6 +324,39 @@ def signal(
 
         with_store(store, work)
         say(f"sent '{clean(name)}' to run {clean(run)}")
+
+
+def cancel(
+    run: RunArg,
+    *,
+    store: StoreOpt = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the log keeps it.")] = "loomgraph cancel was called",
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the run's end.")
+    ] = 0.0,
+    as_json: JsonOpt = False,
+    traceback: TracebackOpt = False,
+) -> None:
+    """Cancel a run, wherever it goes on. What finished is kept, and `loomgraph resume` can go on with it later.
+
+    A run that no process has is ended at once. Another process that has it is asked to stop; with --wait, exits with 1
+    if it has not stopped by then.
+    """
+    with exits(show_traceback=traceback):
+
+        async def work(opened: Store) -> str:
+            return await cancelling.cancel(opened, run, reason=reason, wait=wait)
+
+        status = with_store(store, work)
+        if as_json:
+            typer.echo(plain_json({"run_id": run, "status": status}))
+        if status == "cancelled":
+            say(f"cancelled run {clean(run)}")
+        else:
+            say(f"run {clean(run)} was asked to stop and has not ended yet")
+            say("to wait for it: " + command("cancel", run, *store_words(store), "--wait", "60"))
+        if status == "running" and wait:
+            raise typer.Exit(FAILED)
 
 
 # ---------------------------------------------------------------------- parts

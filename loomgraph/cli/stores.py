@@ -18,7 +18,7 @@ from loomgraph.store.keys import ENVIRONMENT as KEY
 from loomgraph.store.opening import open_store
 from loomgraph.store.protocol import Store
 
-__all__ = ["RunArg", "StoreOpt", "command", "opened_for", "resume_command", "shell_line", "with_store"]
+__all__ = ["RunArg", "StoreOpt", "command", "opened_for", "resume_command", "shell_line", "store_words", "with_store"]
 
 T = TypeVar("T")
 
@@ -67,12 +67,16 @@ def opened_for(address: str | None, *, new: bool) -> Store:
 
 def resume_command(run_id: str, target: str, address: str | None, *options: str) -> str:
     """The command that goes on with a run, ready to be pasted, without any password."""
-    words = ["resume", run_id, "--graph", target]
-    if address is not None and address != os.environ.get(_VARIABLE):
-        # the name of a store is its address without user and password
-        named = open_store(address).name
-        words += ["--store", named if named == address or "@" not in address else "STORE"]
-    return command(*words, *options)
+    return command("resume", run_id, "--graph", target, *store_words(address), *options)
+
+
+def store_words(address: str | None) -> list[str]:
+    """How a command says which store, without any password; nothing where the environment says it."""
+    if address is None or address == os.environ.get(_VARIABLE):
+        return []
+    # the name of a store is its address without user and password
+    named = open_store(address).name
+    return ["--store", named if named == address or "@" not in address else "STORE"]
 
 
 def command(*words: str) -> str:

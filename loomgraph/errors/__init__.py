@@ -54,6 +54,7 @@
     │   ├── RunExistsError              a run of that id is there already
     │   ├── UnknownRunError             there is no run of that id
     │   ├── RunBusyError                somebody owns the run; names them and until when
+    │   ├── RunEndedError               the run has succeeded or failed, so it cannot be cancelled
     │   ├── LeaseLostError              the run was taken over; stop working on it
     │   └── AppendConflictError         what was to be written contradicts what is written
     ├── ModelError              a model call did not end in an answer; carries `.model`, `.status`, `.attempts`
@@ -228,6 +229,7 @@ from loomgraph.errors.store import (
     AppendConflictError,
     LeaseLostError,
     RunBusyError,
+    RunEndedError,
     RunExistsError,
     StoreAddressError,
     StoreCorruptError,
@@ -338,6 +340,7 @@ __all__ = [
     "RendererMissingError",
     "RunBusyError",
     "RunCancelledError",
+    "RunEndedError",
     "RunError",
     "RunExistsError",
     "RunSuspendedError",

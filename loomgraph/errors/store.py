@@ -11,6 +11,7 @@ __all__ = [
     "AppendConflictError",
     "LeaseLostError",
     "RunBusyError",
+    "RunEndedError",
     "RunExistsError",
     "StoreAddressError",
     "StoreCorruptError",
@@ -134,6 +135,19 @@ class RunBusyError(StoreError):
             f"run '{run_id}' is owned by '{owner}', whose lease expires at {_moment(expires)} unless renewed. "
             f"Wait for them, or stop them and try again after that."
         )
+
+
+class RunEndedError(StoreError):
+    """The run has a result or has failed, so there is nothing to cancel; `.status` says which. Nothing was changed."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id, self.status = run_id, status
+        what = (
+            "It goes on only if somebody resumes it."
+            if status == "failed"
+            else "Its result stays; delete() removes it."
+        )
+        super().__init__(f"run '{run_id}' has {status} already, so there is nothing to cancel. {what}")
 
 
 class LeaseLostError(StoreError):

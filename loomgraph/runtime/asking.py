@@ -279,6 +279,8 @@ class Asking(Waits):
         """Whether messages that were not taken in have something for whoever waits."""
         found = self.found
         for message in messages:
+            if message.position <= self._position:
+                continue
             answer, signal = read_answer(message), read_signal(message)
             question = None if answer is None else found.questions.get(answer.id)
             if answer is not None and question is not None and question.seq == answer.asked:
@@ -286,10 +288,6 @@ class Asking(Waits):
             if signal is not None and found.awaited.get(signal.signal) and signal.message not in found.received:
                 return True
         return False
-
-    async def called(self) -> bool:
-        """Whether something came in since the last look, for a run that is suspended."""
-        return self.news(await self.journal.store.inbox(self.journal.run_id, self._position))
 
     async def fetch(self) -> None:
         """Look into the inbox."""

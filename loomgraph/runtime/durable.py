@@ -71,7 +71,8 @@ class DurableJournal(Journal):
 
     @property
     def visible(self) -> int:
-        return self._written if self.durability == "sync" else len(self.entries)
+        # before it is owned, what is recorded may be discarded: somebody else may have the run
+        return self._written if self.durability == "sync" or not self._until else len(self.entries)
 
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         self.log.prepare(activation, value, updates)

@@ -34,6 +34,7 @@ __all__ = [
     "Prepared",
     "bound_by_name",
     "check_version",
+    "event_without_values",
     "input_type",
     "output_type",
     "read_event",
@@ -281,6 +282,11 @@ def check_version(header: RunHeader) -> None:
         raise StoreKeyError(f"run '{header.run_id}'", "it is encrypted, and the store was opened without a key", remedy)
     if header.version > events.VERSION:
         raise StoreVersionError(f"the log of run '{header.run_id}'", header.version, events.VERSION)
+
+
+def event_without_values(seq: int, time: float, kind: Any, key: str, fields: tuple[Any, ...]) -> StoredEvent:
+    """An event that refers to no value, so that no graph is needed to write it."""
+    return StoredEvent(seq, time, _CODES[kind], key, to_json(_trimmed([_plain(value) for value in fields])))
 
 
 def read_event(stored: StoredEvent) -> Past:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack
 
 import anyio
 from typing_extensions import TypeVar
@@ -104,12 +104,13 @@ class Graph(Drawable, Generic[InT, OutT]):
         runs, RunExistsError if the store has a run of that id, StorelessPauseError if it is made to wait for somebody
         and has no store, else the RunError that says why there is no result.
         """
+        from loomgraph.runtime.carrying import carry
         from loomgraph.runtime.options import RunOptions
         from loomgraph.runtime.run import Run
         from loomgraph.store.opening import opened
 
         async with opened(store) as kept:
-            return await Run(self._compiled, value, RunOptions(**options), kept).execute()
+            return await carry(Run(self._compiled, value, RunOptions(**options), kept))
 
     def run_sync(
         self, value: InT = _NOTHING, *, store: Store | str | None = None, **options: Unpack[RunKeywords]
@@ -138,24 +139,30 @@ class Graph(Drawable, Generic[InT, OutT]):
         store: Store | str,
         answers: Mapping[str, Any] | None = None,
         on_change: OnChange = "strict",
+        wait: float = 0.0,
         **options: Unpack[ResumeKeywords],
     ) -> RunResult[OutT]:
         """Go on with a run where its log ends, in this process, and return its result.
 
         Nothing that finished runs again; what was in flight, or had failed unhandled, gets a new attempt. A run that
         succeeded is not run at all: its result is read from the log; neither is one that waits for answers or signals
-        and has got none. `answers` are those to some or all of its questions, by question id. Raises UnknownRunError,
-        RunBusyError while another process owns the run, GraphChangedError if the log does not fit this graph
-        (`on_change="compatible"` lets nodes that ran have other code, "rerun" runs again what changed and what follows
-        from it, and takes over the rest), what `answer` raises, and what `run` raises.
+        and has got none. `answers` are those to some or all of its questions, by question id. `wait` is for how many
+        seconds another process that owns the run is waited for, math.inf for however long it takes: until it lets go
+        of the run, or its lease has run out without a sign of life. A run that was cancelled goes on when it is
+        resumed; one that somebody has asked to stop, or cancels while this waits, does not: RunCancelledError.
+
+        Raises UnknownRunError, RunBusyError while another process owns the run, GraphChangedError if the log does not
+        fit this graph (`on_change="compatible"` lets nodes that ran have other code, "rerun" runs again what changed
+        and what follows from it, and takes over the rest), what `answer` raises, and what `run` raises.
         """
         from loomgraph.runtime import questions
+        from loomgraph.runtime.carrying import carry
         from loomgraph.store.opening import opened
 
         async with opened(store) as kept:
             assert kept is not None
             run = await self._recalled(kept, run_id, answers, on_change, options)
-            result = await run.execute()
+            result = await carry(run, wait)
             if result.status == "suspended":
                 questions.refuse_invalid(run_id, answers or {}, run.refused)
             return result
@@ -168,6 +175,7 @@ class Graph(Drawable, Generic[InT, OutT]):
         store: Store | str,
         answers: Mapping[str, Any] | None = None,
         on_change: OnChange = "strict",
+        wait: float = 0.0,
         **options: Unpack[ResumeKeywords],
     ) -> AsyncGenerator[RunHandle[OutT]]:
         """`resume` in the background: `async with graph.reopen("t-42", store=...) as run:`.
@@ -182,7 +190,7 @@ class Graph(Drawable, Generic[InT, OutT]):
         async with opened(store) as kept:
             assert kept is not None
             run = await self._recalled(kept, run_id, answers, on_change, options)
-            async with RunHandle[OutT](run) as handle:
+            async with RunHandle[OutT](run, wait=wait) as handle:
                 yield handle
             if handle.status == "suspended":
                 questions.refuse_invalid(run_id, answers or {}, run.refused)
@@ -240,6 +248,24 @@ class Graph(Drawable, Generic[InT, OutT]):
         async with opened(store) as kept:
             assert kept is not None
             await questions.signal(kept, run_id, name, value, id=id)
+
+    async def cancel(
+        self, run_id: str, *, store: Store | str, reason: str = "cancel() was called", wait: float = 0.0
+    ) -> Literal["cancelled", "running"]:
+        """Cancel a run, wherever it goes on; what finished is kept, and `resume` can go on with it later.
+
+        "cancelled": it has ended, with `reason` in its log and its questions withdrawn. "running": another process has
+        it, which was asked to stop and does so within two seconds or so, once its nodes let go; if that process is
+        dead, whoever resumes the run meets the request, or the next cancel ends it when the lease has run out. `wait`
+        is for how many seconds that is waited for. Asking again changes nothing, and the request outlives whoever
+        asked. Raises UnknownRunError, and RunEndedError for a run that has succeeded or failed.
+        """
+        from loomgraph.runtime.cancelling import cancel
+        from loomgraph.store.opening import opened
+
+        async with opened(store) as kept:
+            assert kept is not None
+            return await cancel(kept, run_id, reason=reason, wait=wait)
 
     def _answered_in(self, question: Question) -> Any:
         from loomgraph.runtime.places import answered_in

@@ -13,6 +13,7 @@ from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.journal import Reader
 from loomgraph.errors import DefinitionError
 from loomgraph.runtime.asking import Asking
+from loomgraph.runtime.carrying import carry
 from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
@@ -31,8 +32,9 @@ class RunHandle(DrawableRun, Generic[OutT]):
     raises what `result()` would have raised.
     """
 
-    def __init__(self, run: Run, store: Store | None = None) -> None:
+    def __init__(self, run: Run, store: Store | None = None, wait: float = 0.0) -> None:
         self._run = run
+        self._wait = wait
         run.follow = self._follow
         self._store = store  # opened for this run alone, so closed with it
         self._group: TaskGroup | None = None
@@ -146,7 +148,7 @@ class RunHandle(DrawableRun, Generic[OutT]):
     async def _execute(self) -> None:
         assert self._done is not None
         try:
-            self._result = await self._run.execute()
+            self._result = await carry(self._run, self._wait)
         except Exception as error:
             self._error = error
         finally:

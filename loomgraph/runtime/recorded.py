@@ -36,6 +36,7 @@ from loomgraph.events import (
 )
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import KINDS, LogFormat, check_version, output_type
+from loomgraph.runtime.keeper import ends
 from loomgraph.runtime.logbook import PlainReader
 from loomgraph.runtime.redrive import Answers, Redrive, passes
 from loomgraph.runtime.seen import Seen
@@ -100,6 +101,11 @@ class Recorded:
     def first(self) -> int:
         """Where the last pass through the graph begins; what stands before it is history."""
         return passes(self.events)[-1]
+
+    @property
+    def ended(self) -> int:
+        """How often the run has ended; what ended may go on."""
+        return ends(self.events)
 
     @property
     def copied(self) -> int:

@@ -7,7 +7,6 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,6 +14,7 @@ import anyio
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
 from loomgraph.engine.attempts import unwrapped
+from loomgraph.engine.facts import Shadow, key_of
 from loomgraph.engine.journal import Journal
 from loomgraph.engine.machine import Edits, Machine
 from loomgraph.engine.routing import choose
@@ -27,7 +27,6 @@ from loomgraph.errors import (
     InDoubtError,
     InputRefusedError,
     OutputRefusedError,
-    RunBusyError,
     RunCancelledError,
     RunError,
     StorelessPauseError,
@@ -35,6 +34,7 @@ from loomgraph.errors import (
 from loomgraph.errors.redaction import redact
 from loomgraph.events import (
     VERSION,
+    NodeCancelled,
     RunCancelled,
     RunFailed,
     RunRedriven,
@@ -45,6 +45,7 @@ from loomgraph.events import (
 from loomgraph.graph.ownership import own
 from loomgraph.graph.signature import describe_type
 from loomgraph.runtime.asking import POLL, Asking
+from loomgraph.runtime.cancelling import CALLED, ENDING, WITHDRAWN, left_open
 from loomgraph.runtime.context import RunContext, RunSettings, failure_error
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.edits import carried
@@ -54,17 +55,17 @@ from loomgraph.runtime.notes import Notes
 from loomgraph.runtime.options import RunOptions
 from loomgraph.runtime.places import check_paths
 from loomgraph.runtime.purse import Purse
-from loomgraph.runtime.recorded import OnChange, Recorded, initial_fields, load, rests
+from loomgraph.runtime.recorded import Recorded, initial_fields, rests
 from loomgraph.runtime.redrive import Answers
 from loomgraph.runtime.result import RunResult, RunStatus, finished
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import HeaderChanges, Message, RunHeader, Store
 
-__all__ = ["Run"]
+__all__ = ["GrownError", "Run"]
 
 
-class _GrownError(Exception):
+class GrownError(Exception):
     """The log that was read is not all of it any more: to be read again."""
 
 
@@ -73,11 +74,11 @@ def _nobody(run: Run) -> None:
 
 
 class Run:
-    """One execution. `execute` may be awaited once; everything else may be asked at any time.
+    """One execution. `once` may be awaited once (see `carrying`); everything else may be asked at any time.
 
     Without a store the log is in memory. With one, `recorded` is the run's log if it is to go on.
     `refused` are answers that turned out in this process not to be of their question's type: (answer, problem) by
-    question id. `follow` is told of a Run that goes on in place of this one.
+    question id. `follow` is told of a Run that goes on in place of this one. `cancelled` is why it was cancelled here.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class Run:
         self.status: RunStatus = "running"
         self.value = own(value)
         self._fields = initial_fields(compiled.plan, options.state)
-        self._recorded = recorded
+        self.recorded = recorded
         self._reason: str | None = None
+        self.cancelled: str | None = None
         self._expired: float | None = None
         self._started = time.perf_counter()
-        self.keeper = None if store is None else Keeper(store, self.run_id, options.lease)
+        ended = 0 if recorded is None else recorded.ended
+        self.keeper = None if store is None else Keeper(store, self.run_id, options.lease, ended)
         self.refused: dict[str, tuple[Any, str]] = {} if refused is None else refused
         self.follow: Callable[[Run], None] = _nobody
         self._asking: Asking | None = None
@@ -116,16 +119,7 @@ class Run:
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
         self.purse = Purse(options, self.run_id, store)
-        settings = RunSettings(
-            self.run_id,
-            self.asking,
-            options.user_id,
-            options.session_id,
-            options.deps,
-            dict(options.metadata or {}),
-            self.purse,
-            Notes(store, self.run_id, options.user_id),
-        )
+        settings = self._settings(store)
         self.scheduler = Scheduler(
             self.machine,
             self.journal,
@@ -139,10 +133,24 @@ class Run:
         if options.interrupts:
             self.asking()
 
+    def _settings(self, store: Store | None) -> RunSettings:
+        """What every context of this run has."""
+        options = self.options
+        return RunSettings(
+            self.run_id,
+            self.asking,
+            options.user_id,
+            options.session_id,
+            options.deps,
+            dict(options.metadata or {}),
+            self.purse,
+            Notes(store, self.run_id, options.user_id),
+        )
+
     def _journal(self, store: Store | None) -> Journal:
         if store is None:
             return Journal(self.run_id, time.time, self.options.lag)
-        log = self._recorded.log if self._recorded is not None else LogFormat(self.compiled, Codec())
+        log = self.recorded.log if self.recorded is not None else LogFormat(self.compiled, Codec())
         log.codec.max_bytes = self.options.max_value_bytes
         durability = self.options.durability
         return DurableJournal(self.run_id, time.time, self.options.lag, store=store, log=log, durability=durability)
@@ -178,67 +186,49 @@ class Run:
         """The open questions, in the order they were asked."""
         return () if self._asking is None else tuple(self._asking.found.questions.values())
 
-    def cancel(self, reason: str = "cancel() was called") -> None:
+    def cancel(self, reason: str = CALLED) -> None:
         """Ask the run to stop; it ends as cancelled once what is in flight has stopped."""
         if self.status in ("running", "suspended") and self._reason is None:
+            self.cancelled = reason
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        """The same for whatever reason: somebody in this process, in another one, or a lease that is lost."""
+        if self._reason is None:
             self._reason = reason
             if self.status == "running":
                 self.scheduler.stop(reason)
 
     # ------------------------------------------------------------------ the way through
 
-    async def execute(self) -> RunResult[Any]:
-        """Drive the run to its end. Raises what `loomgraph.errors.RunError` describes; never a group of one."""
-        run, result = self, None
-        try:
-            while True:
-                try:
-                    result = await run._once()
-                    if result.status != "suspended" or not await run._called():
-                        return result
-                except _GrownError:
-                    pass
-                except RunBusyError:
-                    if result is None:
-                        raise
-                    return result  # now somebody else goes on with it
-                run = await self._anew(run)
-        finally:
-            run.journal.close()
-
-    async def _called(self) -> bool:
-        """Whether somebody answered a suspended run after its last look into its inbox.
+    async def called(self) -> bool:
+        """Whether somebody called a suspended run after its last look into its inbox.
 
         Nobody else could go on with it then, for it was still owned here. Where a run was told to stop, it stops.
         """
-        if self._asking is None or self._reason is not None or self._asking.stops():
+        if self._asking is None or self.keeper is None or self._reason is not None:
             return False
-        return await self._asking.called()
+        messages = await self.keeper.look()
+        if self.keeper.asked(messages) is not None:
+            return True
+        return not self._asking.stops() and self._asking.news(messages)
 
-    async def _anew(self, run: Run) -> Run:
-        """The run as its log has it now, to go on in place of `run`."""
-        assert self.keeper is not None
-        options = replace(self.options, run_id=self.run_id, state=None)
-        on_change: OnChange = "strict" if self._recorded is None else self._recorded.on_change
-        recorded = await load(self.keeper.store, self.run_id, self.compiled, on_change)
-        new = Run(self.compiled, None, options, self.keeper.store, recorded, self.refused)
-        self.follow(new)
-        run.journal.follow(new.journal)
-        return new
-
-    async def _once(self) -> RunResult[Any]:
-        """The same, until the run lets go of this process. Raises _GrownError if it is to be read again first."""
-        if self._recorded is None:
+    async def once(self) -> RunResult[Any]:
+        """Drive the run until it lets go of this process. Raises GrownError if it is to be read again first."""
+        if self.recorded is None:
             start = self._begin()
         else:
             assert self.keeper is not None
-            inbox = await self.keeper.store.inbox(self.run_id)
-            start = self._go_on(self._recorded, inbox)
+            inbox = await self.keeper.look()
+            reason = self.keeper.asked(inbox)
+            if reason is not None:
+                self._stop(reason)
+            start = self._go_on(self.recorded, inbox)
             if self.status == "suspended":
                 return self.result()  # nothing has come in, so nothing goes on
         if self.keeper is None:
             return await self._perform(start)
-        recorded = self._recorded
+        recorded = self.recorded
         if recorded is not None and recorded.header.status == "succeeded" and not recorded.rerun:
             root = start()
             if root.ended and not root.troubles:
@@ -250,15 +240,15 @@ class Run:
         """The same, owning the run in its store and writing its end there."""
         journal = self.journal
         assert isinstance(journal, DurableJournal)
-        if self._recorded is None:
+        if self.recorded is None:
             await keeper.create(journal, self._header())
         else:
             await keeper.acquire(journal)
         try:
-            async with keeper.keeping(journal, self.cancel):
-                if self._recorded is not None:
-                    await self._unchanged(keeper.store, self._recorded)
-                if self._recorded is not None and self._recorded.header.status != "running":
+            async with keeper.keeping(journal, self._stop):
+                if self.recorded is not None:
+                    await self._unchanged(keeper.store, self.recorded)
+                if self.recorded is not None and self.recorded.header.status != "running":
                     await journal.flush("running")
                 return await self._perform_and_write(journal, keeper, start)
         except BaseExceptionGroup as error:
@@ -269,9 +259,9 @@ class Run:
                 raise keeper.lost
 
     async def _unchanged(self, store: Store, recorded: Recorded) -> None:
-        """Raise _GrownError if somebody went on with the run after its log was read, and before it was ours."""
+        """Raise GrownError if somebody went on with the run after its log was read, and before it was ours."""
         if (await store.load(self.run_id)).events != len(recorded.events):
-            raise _GrownError(self.run_id)
+            raise GrownError(self.run_id)
 
     async def _perform_and_write(
         self, journal: DurableJournal, keeper: Keeper, start: Callable[[], Scope]
@@ -317,7 +307,7 @@ class Run:
         if recorded.rerun:
             return self._once_more(recorded, inbox)
         root, entries, fold = recorded.replay(self.machine, self.scheduler, journal, self._answers())
-        if recorded.doubtful and options.in_doubt == "fail":
+        if recorded.doubtful and options.in_doubt == "fail" and self._reason is None:
             raise InDoubtError(self.run_id, recorded.doubtful)
         self.value = root.input
         self.purse.count(entries, recorded.copied)
@@ -331,7 +321,8 @@ class Run:
         asking.found = found
         asking.doubts = frozenset(doubts)
         asking.passed.update(found.passed)
-        if options.when_asked == "suspend" and rests(entries) and not found.interrupts and not asking.news(inbox):
+        called = self._reason is not None or found.interrupts or asking.news(inbox)
+        if options.when_asked == "suspend" and rests(entries) and not called:
             self.status = "suspended"
             return lambda: root
         journal.add(RunResumed, None, (len(entries),))
@@ -376,6 +367,9 @@ class Run:
         try:
             if self._reason is not None:  # cancelled before it began: nothing runs
                 self.status = "cancelled"
+                self._withdraw(WITHDRAWN)
+                for key in left_open((kind, key_of(subject)) for _, kind, subject, _ in self.journal.entries):
+                    self.journal.add(NodeCancelled, Shadow(key), (ENDING,))
                 raise self._ended_by(self._cancellation())
             return self._settle(await self._drive(start))
         except RunError:
@@ -480,7 +474,7 @@ class Run:
             self._asking.withdraw(reason)
 
     def _ended_by(self, error: RunError) -> RunError:
-        self._withdraw("the run has ended without a result")
+        self._withdraw(WITHDRAWN)
         if isinstance(error, (RunCancelledError, DeadlineError)):
             self.journal.add(RunCancelled, None, (str(error),))
         else:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from loomgraph.cli.stores import resume_command
+from loomgraph.store.opening import open_store
 
 Loom = Callable[..., Any]
 STORE = "sqlite:runs.db"
@@ -250,3 +252,31 @@ def test_a_killed_run_is_its_owners_until_the_lease_ends_and_then_goes_on(loom: 
     done = loom(*shlex.split(advice.partition("loomgraph ")[2]), "-q")
     assert (done.exit_code, json.loads(done.stdout), calls(place)) == (0, 41, 1)
     assert re.fullmatch(r"waiting for '.*' to let go of the run\n", done.stderr)
+
+
+def test_a_run_that_somebody_has_is_asked_to_stop_and_the_command_says_that_it_has_not_ended(
+    loom: Loom, place: Path
+) -> None:
+    (place / "closed").touch()
+    loom("run", "order.py:wf", "-i", "20", "--store", STORE, "--run-id", "t-1", "-q")
+    done = loom("cancel", "t-1", "--store", STORE)
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: run 't-1' has failed already, so there is nothing to cancel. It goes on only if somebody resumes it.\n",
+    )
+    (fork,) = [loom("fork", "t-1", "--store", STORE, "--at", "0", "--run-id", "t-2").stdout.strip()]
+    kept = open_store(f"sqlite:{place / 'runs.db'}")
+    theirs = anyio.run(kept.acquire, fork, "somebody", 60)
+    asked = loom("cancel", fork, "--store", STORE)
+    assert (asked.exit_code, asked.stderr.splitlines()) == (
+        0,
+        [
+            "run t-2 was asked to stop and has not ended yet",
+            "to wait for it: loomgraph cancel t-2 --store sqlite:runs.db --wait 60",
+        ],
+    )
+    assert loom("cancel", fork, "--store", STORE, "--wait", "0.01").exit_code == 1
+    anyio.run(kept.release, theirs)
+    ended = loom("cancel", fork, "--store", STORE, "--json")
+    assert (ended.exit_code, json.loads(ended.stdout)) == (0, {"run_id": "t-2", "status": "cancelled"})
+    anyio.run(kept.close)

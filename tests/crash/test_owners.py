@@ -222,8 +222,11 @@ class Stopping(WatchedStore):
 def is_stopped(parent: Connection, place: Place, calls: Path, where: str, backend: Backend) -> None:
     """Run it, and stop this whole process at one place, until somebody wakes it."""
 
+    stopped: list[str] = []
+
     def stop(here: str) -> None:
-        if here == where:
+        if here == where and not stopped:  # a write that the store puts off is begun again
+            stopped.append(here)
             parent.send(here)
             os.kill(os.getpid(), signal.SIGSTOP)
 
