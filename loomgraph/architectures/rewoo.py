@@ -2,40 +2,41 @@
 
 Xu et al. 2023, arXiv:2305.18323. Differs from the paper: a plan is a typed value and not text; steps that do not need
 each other run at the same time, each as soon as what it needs is there, as in LLMCompiler (Kim et al. 2023,
-arXiv:2312.04511); arguments keep their types; and a plan whose calls failed may be made anew.
+arXiv:2312.04511); arguments keep their types; a plan whose calls failed may be made anew; and with `stream_plan` calls
+begin while the plan is still being written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from loomgraph.architectures.roles import Correctable, both, noted, role, sections, task_of, told_of, typed
-from loomgraph.errors import (
-    CyclicPlanError,
-    DefinitionError,
-    EmptyPlanError,
-    PlanError,
-    PlanStepError,
-    PlanTooLongError,
-    ToolCycleError,
-    ToolInputError,
-    names,
+from loomgraph.architectures.planned_calls import (
+    Evidence,
+    Plan,
+    Planned,
+    PlannedCall,
+    Underway,
+    Work,
+    calls_of,
+    check_plan,
+    earlier,
+    to_plan,
+    to_solve,
 )
+from loomgraph.architectures.roles import both, noted, role, task_of, told_of, typed
+from loomgraph.architectures.streamed_plan import StreamedPlan
+from loomgraph.errors import DefinitionError, PlanError, names
 from loomgraph.graph.context import Context
 from loomgraph.graph.refs import END, START
 from loomgraph.graph.signature import Param, Signature
-from loomgraph.models.messages import UserMessage
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent
 from loomgraph.runtime.workflow import Workflow
 from loomgraph.tools.batch import Around, run_batch
-from loomgraph.tools.calls import ToolCall, ToolResult
-from loomgraph.tools.ordering import OrderedCall, order_calls
 from loomgraph.tools.tool import Tool, check_tools
 
 __all__ = ["PLAN", "SOLVE", "Evidence", "Plan", "PlannedCall", "ReWOO", "Work"]
@@ -52,41 +53,6 @@ SOLVE = (
 )
 
 
-class PlannedCall(BaseModel):
-    """One call of a plan: what it is for, and its arguments, in which #E1 stands for the result of E1."""
-
-    id: str
-    why: str = ""
-    tool: str
-    arguments: dict[str, Any] = {}
-
-
-class Plan(BaseModel):
-    """The calls of a plan."""
-
-    steps: list[PlannedCall]
-
-
-class Work(Correctable):
-    """The task, the plans made for it, what their calls came to, and what was wrong with the last plan."""
-
-    task: UserMessage
-    plans: list[Plan] = Field(default_factory=list[Plan])
-    results: list[ToolResult] = Field(default_factory=list[ToolResult])
-
-
-class Planned(BaseModel):
-    """Work whose last plan can be carried out."""
-
-    work: Work
-
-
-class Evidence(BaseModel):
-    """Work whose plans were carried out."""
-
-    work: Work
-
-
 @dataclass(frozen=True)
 class ReWOO:
     """plan -> the plan's calls, as their references allow -> solve.
@@ -98,11 +64,16 @@ class ReWOO:
     there is already, and then the solver is told what failed. `planner_model` and `solver_model` are the agent's
     unless given.
 
+    With `stream_plan` each call begins as soon as the planner has written it and its references are there, while the
+    rest of the plan is still being written, as in LLMCompiler. What makes a plan bad is then known only after calls
+    before it have begun: they are seen through, stay part of the plan, and the planner is asked for the rest.
+
     Model calls: 2, and 1 for each new plan. Stops when the solver has answered.
     """
 
     max_steps: int = 8
     max_replans: int = 0
+    stream_plan: bool = False
     planner_model: Model | str | None = None
     solver_model: Model | str | None = None
     plan_instructions: str = PLAN
@@ -121,9 +92,9 @@ class ReWOO:
             agent,
             "planner",
             both(agent.instructions, f"{self.plan_instructions}\n\nThe tools:\n{known}"),
-            input=Work,
+            input=Underway if self.stream_plan else Work,
             output=Plan,
-            prompt=_to_plan,
+            prompt=to_plan,
             model=self.planner_model,
         )
         solver = role(
@@ -132,21 +103,29 @@ class ReWOO:
             both(agent.instructions, self.solve_instructions),
             input=Evidence,
             output=agent.output,
-            prompt=_to_solve,
+            prompt=to_solve,
             model=self.solver_model,
         )
+        takes: Any = Underway if self.stream_plan else Work
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Work), name="begin")
-        check = _checker(tools, self.max_steps, agent.repairs)
-        plan = wf.node(noted("plan", planner, check, takes=Work, gives=Planned | Work, answer=Plan))
-        calls = wf.node(_Calls(tools, agent.guard, self.max_replans, agent.at_once), name="tools")
-        solve = wf.node(solver, name="solve")
+        begin = wf.node(typed(_beginner(agent, takes), value=told_of(agent), gives=takes), name="begin")
         most = (1 + self.max_replans) * (1 + agent.repairs)
+        plan: Any
+        calls: Any
+        if self.stream_plan:
+            plan = calls = wf.node(StreamedPlan(agent, planner, tools, self.max_steps, self.max_replans), name="plan")
+            wf.edge(plan, plan, when=Underway, label="plan anew", cap=most)
+        else:
+            check = _checker(tools, self.max_steps, agent.repairs)
+            plan = wf.node(noted("plan", planner, check, takes=Work, gives=Planned | Work, answer=Plan))
+            calls = wf.node(_Calls(tools, agent.guard, self.max_replans, agent.at_once), name="tools")
+            wf.edge(plan, plan, when=Work, label="cannot be carried out", cap=most)
+            wf.edge(plan, calls, when=Planned, label="planned")
+            if self.max_replans:
+                wf.edge(calls, plan, when=Work, label="plan anew", cap=most)
+        solve = wf.node(solver, name="solve")
         wf.chain(START, begin, plan)
-        wf.edge(plan, plan, when=Work, label="cannot be carried out", cap=most)
-        wf.edge(plan, calls, when=Planned, label="planned")
-        if self.max_replans:
-            wf.edge(calls, plan, when=Work, label="plan anew", cap=most)
+        if self.max_replans or self.stream_plan:
             wf.edge(calls, solve, when=Evidence, label="done")
         else:
             wf.edge(calls, solve)
@@ -181,14 +160,14 @@ class _Calls:
     async def __call__(self, planned: Planned, ctx: Context) -> Evidence | Work:
         """The work with the results of the calls: to be read, or to be planned anew."""
         work = planned.work
-        calls = _calls_of(work.plans[-1])
+        calls = calls_of(work.plans[-1].steps)
         results = await run_batch(
             ctx,
             calls,
             self.tools,
             syntax="plan",
             around=self.around,
-            given=_given(work, {call.id for call in calls}),
+            given=earlier(work, {call.id for call in calls}),
             at_once=self.at_once,
         )
         done = work.model_copy(update={"results": [*work.results, *results]})
@@ -201,9 +180,9 @@ class _Calls:
         return "\n".join([*(tool.__loomgraph_fingerprint__() for tool in self.tools.values()), str(self.replans > 0)])
 
 
-def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
+def _beginner(agent: Agent[Any, Any], takes: type[Work]) -> Callable[..., Any]:
     async def begin(value: Any) -> Work:
-        return Work(task=task_of(agent, value))
+        return takes(task=task_of(agent, value))
 
     return begin
 
@@ -211,65 +190,10 @@ def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
 def _checker(tools: Mapping[str, Tool], max_steps: int, repairs: int) -> Callable[..., Any]:
     async def check(given: Work, answer: Plan) -> Planned | Work:
         try:
-            _check(answer, given, tools, max_steps)
+            check_plan(answer, given, tools, max_steps)
         except PlanError as error:
             return given.sent_back(error, repairs)
         cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
         return Planned(work=given.model_copy(update=cleared))
 
     return check
-
-
-def _check(plan: Plan, work: Work, tools: Mapping[str, Tool], max_steps: int) -> None:
-    """Raise what is wrong with a plan."""
-    if not plan.steps:
-        raise EmptyPlanError(plan, work)
-    if len(plan.steps) > max_steps:
-        raise PlanTooLongError(len(plan.steps), max_steps, plan, work)
-    calls = _calls_of(plan)
-    had = [result.id for result in _given(work, {call.id for call in calls})]
-    for placed in order_calls(calls, tools, "plan", had):
-        if isinstance(placed.problem, ToolCycleError):
-            raise CyclicPlanError(placed.problem.cycle, plan, work)
-        problem = placed.problem or _unfit(placed, tools, had)
-        if problem is not None:
-            raise PlanStepError(placed.call.id, str(problem), plan, work)
-
-
-def _unfit(placed: OrderedCall, tools: Mapping[str, Tool], had: Collection[str]) -> ToolInputError | None:
-    """What is wrong with arguments that refer to nothing, which can be said before they are used."""
-    if placed.needs or had:
-        return None
-    try:
-        tools[placed.call.name].validated(placed.arguments)
-    except ToolInputError as error:
-        return error
-    return None
-
-
-def _calls_of(plan: Plan) -> list[ToolCall]:
-    return [ToolCall(id=step.id, name=step.tool, arguments=step.arguments) for step in plan.steps]
-
-
-def _given(work: Work, ids: Collection[str]) -> list[ToolResult]:
-    """The latest results of earlier plans that a plan with these ids may refer to."""
-    latest = {result.id: result for result in work.results if result.ok and result.id not in ids}
-    return list(latest.values())
-
-
-def _to_plan(work: Work) -> UserMessage:
-    return sections(task=work.task, results_so_far=_shown(work), cannot_be_carried_out=work.complaint)
-
-
-def _to_solve(evidence: Evidence) -> UserMessage:
-    return sections(task=evidence.work.task, results=_shown(evidence.work))
-
-
-def _shown(work: Work) -> str:
-    said: list[str] = []
-    steps = [step for plan in work.plans for step in plan.steps]
-    for step, result in zip(steps, work.results, strict=True):
-        why = f": {step.why}" if step.why else ""
-        outcome = result.content if result.ok else f"{result.outcome}: {result.content}"
-        said.append(f"{step.id} = {step.tool} {to_json(step.arguments).decode()}{why}\n{outcome}")
-    return "\n\n".join(said)

@@ -134,14 +134,19 @@ class PingPongError(ArchitectureError):
 
 
 class PlanError(ArchitectureError):
-    """A plan that cannot be carried out. `.plan` is the plan, `.finished` what earlier plans came to."""
+    """A plan that cannot be carried out. `.plan` is the plan, `.finished` what earlier plans came to.
 
-    def __init__(self, complaint: str, remedy: str, plan: Any, finished: Any) -> None:
-        self.plan, self.finished, self.complaint = plan, finished, complaint
-        super().__init__(f"{complaint} {remedy}")
+    `begun` is how many of its first calls were carried out before the rest of it was known (`stream_plan=`); what they
+    came to is in `.finished` too.
+    """
+
+    def __init__(self, complaint: str, remedy: str, plan: Any, finished: Any, begun: int = 0) -> None:
+        self.plan, self.finished, self.complaint, self.begun = plan, finished, complaint, begun
+        done = "Nothing of it was carried out." if not begun else f"The first {begun} of its calls were carried out."
+        super().__init__(f"{complaint} {done} {remedy}")
 
 
-_ASK_BETTER = "Nothing of it was carried out. Say more of the task, or give the planner a better model."
+_ASK_BETTER = "Say more of the task, or give the planner a better model."
 
 
 class EmptyPlanError(PlanError):
@@ -154,29 +159,25 @@ class EmptyPlanError(PlanError):
 class PlanTooLongError(PlanError):
     """A plan of more steps than `max_steps` allows."""
 
-    def __init__(self, steps: int, limit: int, plan: Any, finished: Any) -> None:
+    def __init__(self, steps: int, limit: int, plan: Any, finished: Any, begun: int = 0) -> None:
         self.steps, self.limit = steps, limit
-        super().__init__(
-            f"the plan has {steps} steps, and {limit} are allowed.",
-            "Nothing of it was carried out. Raise max_steps=, or ask for less.",
-            plan,
-            finished,
-        )
+        complaint = f"the plan has {steps} steps, and {limit} are allowed."
+        super().__init__(complaint, "Raise max_steps=, or ask for less.", plan, finished, begun)
 
 
 class PlanStepError(PlanError):
     """A step that cannot be carried out as it is written: a taken id, a reference to nothing, an unknown tool."""
 
-    def __init__(self, step: str, detail: str, plan: Any, finished: Any) -> None:
+    def __init__(self, step: str, detail: str, plan: Any, finished: Any, begun: int = 0) -> None:
         self.step = step
         complaint = f"step '{step}' of the plan cannot be carried out: {detail.rstrip('.')}."
-        super().__init__(complaint, _ASK_BETTER, plan, finished)
+        super().__init__(complaint, _ASK_BETTER, plan, finished, begun)
 
 
 class CyclicPlanError(PlanError):
     """Steps that wait for each other. `.cycle` has their ids."""
 
-    def __init__(self, cycle: Sequence[str], plan: Any, finished: Any) -> None:
+    def __init__(self, cycle: Sequence[str], plan: Any, finished: Any, begun: int = 0) -> None:
         self.cycle = tuple(cycle)
         ring = " -> ".join(f"'{step}'" for step in [*cycle, *cycle[:1]])
-        super().__init__(f"steps of the plan wait for each other: {ring}.", _ASK_BETTER, plan, finished)
+        super().__init__(f"steps of the plan wait for each other: {ring}.", _ASK_BETTER, plan, finished, begun)

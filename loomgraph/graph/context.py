@@ -155,6 +155,10 @@ class Context(Generic[StateT, DepsT]):
         """`step`, for nodes that are plain functions in a worker thread."""
         raise NotImplementedError
 
+    def has_step(self, key: str) -> bool:
+        """Whether `step` has kept something under this key, in this attempt or before, and would give it back."""
+        raise NotImplementedError
+
     def finished(self, key: str, result: Any = Any) -> Any:
         """What the activation of this run with that key gave, as `result`, the type that it gave.
 

@@ -236,6 +236,9 @@ class RunContext(Context[Any, Any]):
     def step_sync(self, key: str, fn: Callable[..., Any], *args: Any, result: Any = None, **kwargs: Any) -> Any:
         return anyio.from_thread.run(functools.partial(self.step, key, fn, *args, result=result, **kwargs))
 
+    def has_step(self, key: str) -> bool:
+        return f"step:{key}" in self._activation.steps
+
     async def _take(self, name: str, fn: Callable[..., Any], args: Any, kwargs: Any, tp: Any) -> None:
         """Take a step that was not taken before. A question asked meanwhile waits for its end."""
         doing, activation = self._scheduler.doing, self._activation

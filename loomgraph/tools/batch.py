@@ -24,7 +24,7 @@ from loomgraph.tools.references import PathError, Syntax, replace_references
 from loomgraph.tools.spill import LONGEST, READS_RESULTS, place_of, shown
 from loomgraph.tools.tool import Tool
 
-__all__ = ["Around", "Proceed", "batch_graph", "result_of", "run_batch"]
+__all__ = ["Around", "Proceed", "batch_graph", "call_graph", "result_of", "run_batch"]
 
 Proceed: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
 Around: TypeAlias = Callable[[Tool, ToolCall, Context, Proceed], Awaitable[ToolResult]]
@@ -139,23 +139,13 @@ def batch_graph(
     """
     had = {result.id: result.value for result in given if result.ok}
     ordered = order_calls(calls, tools, syntax, had)
-    reader = next((name for name, tool in tools.items() if READS_RESULTS in tool.tags), None)
     wf = Workflow(name, input=list[ToolCall], output=list[ToolResult])
     nodes: list[Any] = []
     taken: set[str] = {"results"}
     for place in ordered:
-        tool = tools.get(place.call.name)
         kind = _Next if place.needs or place.after else _First
-        nodes.append(
-            wf.node(
-                kind(syntax, place, ordered, tool, around, reader, had),
-                name=_unused(place.call.name or "call", taken),
-                retry=None if tool is None else tool.retry,
-                limit=at_once if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
-                effect="repeat" if tool is None else tool.effect,
-                tags=() if tool is None else tool.tags,
-            )
-        )
+        body = kind(syntax, place, ordered, tools.get(place.call.name), around, _reader_of(tools), had)
+        nodes.append(_added(wf, body, _unused(place.call.name or "call", taken), at_once))
     for place, node in zip(ordered, nodes, strict=True):
         waits = [nodes[i] for i in sorted({*place.needs, *place.after})]
         if waits:
@@ -170,6 +160,45 @@ def batch_graph(
         wf.chain(START, "nothing", "results")
     wf.edge(results, END)
     return wf.compile()
+
+
+def call_graph(
+    batch: Sequence[OrderedCall],
+    at: int,
+    tools: Mapping[str, Tool],
+    *,
+    syntax: Syntax = "ids",
+    around: Around | None = None,
+    given: Sequence[ToolResult] = (),
+    at_once: Limit | None = None,
+) -> Graph[list[ToolResult], ToolResult]:
+    """The graph of one call of a batch: from the results of the calls that it refers to, to its own.
+
+    For whoever carries out a batch whose calls are not all known yet, and sees to their order.
+    """
+    had = {result.id: result.value for result in given if result.ok}
+    name = batch[at].call.name
+    wf = Workflow("call", input=list[ToolResult], output=ToolResult)
+    body = _Next(syntax, batch[at], batch, tools.get(name), around, _reader_of(tools), had)
+    wf.chain(START, _added(wf, body, name or "call", at_once), END)
+    return wf.compile()
+
+
+def _added(wf: Workflow[Any, Any], body: _First | _Next, name: str, at_once: Limit | None) -> Any:
+    """The node of a call: its tool's retry, limit and effect are the node's."""
+    tool = body.tool
+    return wf.node(
+        body,
+        name=name,
+        retry=None if tool is None else tool.retry,
+        limit=at_once if tool is None or tool.limit is None else Limit(tool.limit, f"tool:{tool.name}"),
+        effect="repeat" if tool is None else tool.effect,
+        tags=() if tool is None else tool.tags,
+    )
+
+
+def _reader_of(tools: Mapping[str, Tool]) -> str | None:
+    return next((name for name, tool in tools.items() if READS_RESULTS in tool.tags), None)
 
 
 async def _nothing(calls: list[ToolCall]) -> list[ToolResult]:

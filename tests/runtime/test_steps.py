@@ -111,3 +111,24 @@ async def test_a_node_that_runs_another_graph_under_the_same_key_is_told_what_is
         await graph.resume("r", store=store, deps="two")
     assert isinstance(caught.value.__cause__, GraphChangedError)
     assert caught.value.__cause__.differences == ("node 'runs/@it/second', which has run, has other code",)
+
+
+async def test_a_node_can_ask_whether_a_step_was_taken_in_this_life_or_an_earlier_one() -> None:
+    wf, taken = Workflow("w", input=int, output=int), list[tuple[bool, bool]]()
+
+    @wf.node
+    async def counts(value: int, ctx: Context) -> int:
+        before = ctx.has_step("first")
+        await ctx.step("first", one)
+        taken.append((before, ctx.has_step("first")))
+        assert not ctx.has_step("second")
+        if len(taken) == 1:
+            raise Killed
+        return value
+
+    wf.chain(START, counts, END)
+    graph, store = wf.compile(), MemoryStore()
+    with pytest.raises(Killed):
+        await graph.run(1, store=store, run_id="r")
+    await graph.resume("r", store=store)
+    assert taken == [(False, True), (True, True)]
