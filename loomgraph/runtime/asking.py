@@ -276,18 +276,18 @@ class Asking(Waits):
             self.unpark(activation)
 
     def news(self, messages: Sequence[Message]) -> bool:
-        """Whether messages that were not taken in have something for whoever waits."""
-        found = self.found
-        for message in messages:
-            if message.position <= self._position:
-                continue
-            answer, signal = read_answer(message), read_signal(message)
-            question = None if answer is None else found.questions.get(answer.id)
-            if answer is not None and question is not None and question.seq == answer.asked:
-                return True
-            if signal is not None and found.awaited.get(signal.signal) and signal.message not in found.received:
-                return True
-        return False
+        """Whether messages that were not taken in have something for whoever waits, or are to be refused."""
+        fresh = [message for message in messages if message.position > self._position]
+        return any(self._concerns(message) for message in fresh if message.id not in self.found.received)
+
+    def _concerns(self, message: Message) -> bool:
+        answer, signal = read_answer(message), read_signal(message)
+        if answer is not None:
+            question = self.found.questions.get(answer.id)
+            return question is not None and question.seq == answer.asked
+        if signal is not None:
+            return bool(self.found.awaited.get(signal.signal))
+        return refusal_of(message) is not None
 
     async def fetch(self) -> None:
         """Look into the inbox."""
@@ -346,10 +346,9 @@ class Asking(Waits):
         question = self.found.answerable(id)
         if question is None:
             raise closed(run_id, id, self.found)
-        plain = checked(run_id, question, given, self.types.get(id))
-        answer = Answer(id, question.seq, plain)
+        answer = Answer(id, question.seq, checked(run_id, question, given, self.types.get(id)))
         sent = self._sent.setdefault((id, question.seq), self.answers.get(id, answer))
-        if sent.answer != plain:
+        if sent.answer != answer.answer:
             raise QuestionClosedError(run_id, id, "another answer to it is on its way")
         return answer
 

@@ -14,11 +14,17 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from loomgraph.errors import AppendConflictError, RunExistsError, StorelessPauseError, UnknownRunError
+from loomgraph.errors import (
+    AppendConflictError,
+    RunExistsError,
+    StorelessPauseError,
+    StoreTamperedError,
+    UnknownRunError,
+)
 from loomgraph.graph.context import Whose
 from loomgraph.runtime.keeper import owner_name
 from loomgraph.store.opening import opened
-from loomgraph.store.protocol import Message, RunHeader, Store
+from loomgraph.store.protocol import UNSEALED, Message, RunHeader, Store
 
 __all__ = ["BOOK", "Book", "Notes", "book_of", "note_about_user", "read_book", "write_book"]
 
@@ -79,6 +85,8 @@ class Book:
             assert kept is not None
             found = await read_book(kept, self._place, self._position)
         for message in found:
+            if message.kind == UNSEALED:
+                raise StoreTamperedError(kept.name, self._place, f"the message '{message.id}'")
             if message.position > self._position:  # another task may have read meanwhile
                 self._read.append(from_json(message.data))
                 self._position = message.position

@@ -33,7 +33,7 @@ from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import check_version, read_event
 from loomgraph.runtime.waiting import Question, WaitingFold, plain_fields
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import FINISHED, Message, RunHeader, Store
+from loomgraph.store.protocol import FINISHED, UNSEALED, Message, RunHeader, Store
 
 __all__ = [
     "Answer",
@@ -202,13 +202,20 @@ def read_signal(message: Message) -> Signal | None:
 
 
 def refusal_of(message: Message) -> str | None:
-    """Why a message that says it carries an answer or a signal carries none; None for any other message."""
+    """Why a message that says it carries an answer or a signal carries none, or nobody can say what it carries; None
+    for any other message."""
     found = _read(message)
     return found if isinstance(found, str) else None
 
 
 def _read(message: Message) -> Answer | Signal | str | None:
     """What a message carries, or why it is not what it says. Whoever has the store may have put anything there."""
+    if message.kind == UNSEALED:
+        said = message.data.decode(errors="replace")
+        return (
+            f"it says it is of kind '{said}', but was not sealed with the key of this run, or was changed since. "
+            f"Post it again through the store with its key"
+        )
     if message.kind not in ("answer", "signal"):
         return None
     try:

@@ -17,6 +17,7 @@ __all__ = [
     "FINISHED",
     "NOTHING",
     "SEALED",
+    "UNSEALED",
     "Batch",
     "HeaderChanges",
     "Lease",
@@ -141,6 +142,9 @@ class RunFilter:
 
 SEALED = '{"$encrypted":'
 """How the metadata of a run begins that is encrypted: see `loomgraph.store.encrypted`."""
+
+UNSEALED = "unsealed"
+"""The kind of a message in an encrypted run's inbox that was not sealed with its key; its data is the kind it had."""
 
 NOTHING = Batch()
 ANY = RunFilter()

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 
 from loomgraph import END, START, Context, NodeFailedError, Workflow
 from loomgraph.errors import StoreCorruptError, StoreKeyError, StoreTamperedError
+from loomgraph.events import MessageRefused
+from loomgraph.runtime.notes import Book
 from loomgraph.store.keys import new_key
 from loomgraph.store.memory import MemoryStore
 from loomgraph.store.opening import open_store
@@ -258,11 +260,6 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "another user": _headers(user_id="somebody"),
     "another graph": _headers(graph="other"),
     "another parent": _headers(parent="other"),
-    "a message": lambda found: (
-        [m._replace(kind="signal") for m in found]
-        if isinstance(found, list) and isinstance(found[0], Message)
-        else found
-    ),
 }
 
 
@@ -283,6 +280,48 @@ async def test_a_change_is_noticed_and_nothing_of_it_is_used(change: Callable[[A
     inner.change = change
     with pytest.raises(StoreTamperedError, match="although the key is right"):
         await read()
+
+
+async def test_a_message_that_nobody_with_the_key_wrote_is_refused_in_the_log_and_the_run_goes_on() -> None:
+    wf = Workflow("asks", input=int, output=str)
+
+    @wf.node
+    async def ask(value: int, ctx: Context) -> str:
+        return f"{await ctx.ask('sure?', bool)} {await ctx.wait_for('paid', int)}"
+
+    wf.chain(START, ask, END)
+    graph, inner = wf.compile(), MemoryStore()
+    store = EncryptedStore(inner, KEY)
+    asked = (await graph.run(1, store=store, run_id="r")).questions[0].seq
+    # as it would be right without encryption
+    forged = f'{{"id": "ask", "asked": {asked}, "answer": false, "by": null}}'
+    await inner.post("r", f"answer:{asked}:ask", "answer", forged.encode())
+    await inner.post("r", "m", "note", b'["seen", 1]')
+    result = await graph.resume("r", store=store)
+    assert [(question.id, question.refused) for question in result.questions] == [("ask", None)]
+    refused = [(event.message, event.reason) for event in result.events if isinstance(event, MessageRefused)]
+    assert [message for message, _ in refused] == [f"answer:{asked}:ask", "m"]
+    assert refused[0][1] == (
+        "it says it is of kind 'answer', but was not sealed with the key of this run, or was changed since. "
+        "Post it again through the store with its key"
+    )
+    assert (await graph.resume("r", store=store, answers={"ask": True})).signals == ("paid",)
+    # a message that was moved here from another place is no better
+    await graph.signal("r", "paid", 7, store=store, id="7")
+    good = (await inner.inbox("r"))[-1]
+    await graph.signal("r", "paid", 8, store=store, id="8")
+    await inner.post("r", "signal:9", "signal", good.data)
+    result = await graph.resume("r", store=store)
+    assert result.output == "True 7"
+
+
+async def test_an_account_does_not_pass_over_an_entry_that_nobody_with_the_key_wrote() -> None:
+    inner = MemoryStore()
+    book = Book(EncryptedStore(inner, KEY), "@user/ada")
+    await book.add("1", 5)
+    await inner.post("@user/ada", "2", "entry", b"7")
+    with pytest.raises(StoreTamperedError, match="message '2'"):
+        await book.read()
 
 
 async def test_what_belongs_to_one_run_does_not_open_in_another() -> None:

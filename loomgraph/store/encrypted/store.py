@@ -4,7 +4,7 @@ Encrypted, and bound to their run and place: event bodies, values, messages, met
 anybody who can read the store still sees: ids of runs, users, sessions and messages; names and fingerprints of graphs;
 kinds, keys and times of events, which name nodes; statuses; sizes; which runs hold an equal value, but not which value.
 An attacker who can write the store cannot change a text or move it elsewhere unnoticed, but can take whole runs, or
-the end of one, away.
+the end of one, away. A message that nobody with the key has written is shown as such, and the run says so in its log.
 
 Each run is written with one key, whose id its header names, so that keys can be changed: new runs are written with
 the new one, and old runs stay readable as long as their key is there. A fork is written with its parent's key, because
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from loomgraph.errors import StoreKeyError, StoreTamperedError, UnknownRunError
-from loomgraph.store.encrypted.sealing import Chest, UnsealedError, place
+from loomgraph.store.encrypted.sealing import Chest, Sealer, UnsealedError, place
 from loomgraph.store.keys import Key, key_ring
 from loomgraph.store.opening import open_store
 from loomgraph.store.protocol import (
@@ -29,6 +29,7 @@ from loomgraph.store.protocol import (
     FINISHED,
     NOTHING,
     SEALED,
+    UNSEALED,
     Batch,
     Lease,
     Message,
@@ -180,15 +181,12 @@ class EncryptedStore:
         return RunPage([self._listed(header) for header in page.runs], page.cursor)
 
     async def inbox(self, run_id: str, after: int = 0) -> list[Message]:
-        """See Store.inbox."""
+        """See Store.inbox. What was not sealed with the run's key comes as a message of the kind UNSEALED.
+
+        Anybody may post, and nobody can take a message back: a run must not be lost to one that is not its own.
+        """
         sealer = self._chest_of(await self._inner.load(run_id)).run(run_id)
-        try:
-            return [
-                message._replace(data=sealer.open(message.data, place("message", message.id, message.kind)))
-                for message in await self._inner.inbox(run_id, after)
-            ]
-        except UnsealedError as error:
-            raise StoreTamperedError(self.name, run_id, "a message") from error
+        return [_opened(sealer, message) for message in await self._inner.inbox(run_id, after)]
 
     # ------------------------------------------------------------------ files, and the end
 
@@ -297,6 +295,13 @@ class EncryptedStore:
 
 
 _GIVE: Final = "Give the key that it was written with."
+
+
+def _opened(sealer: Sealer, message: Message) -> Message:
+    try:
+        return message._replace(data=sealer.open(message.data, place("message", message.id, message.kind)))
+    except UnsealedError:
+        return message._replace(kind=UNSEALED, data=message.kind.encode())
 
 
 def _marks(header: RunHeader) -> dict[str, Any]:
