@@ -151,7 +151,7 @@ class Fold:
         Raises LogMismatchError if it names what this graph does not have.
         """
         kind, key, values = past
-        if self._owed.pop((kind, key), None) is None and kind is not QuestionWithdrawn:
+        if self._owed and self._owed.pop((kind, key), None) is None and kind is not QuestionWithdrawn:
             self._owed.clear()
         named = self._closed(key) if "/@" in key else None
         subject: Any
@@ -165,27 +165,33 @@ class Fold:
             self._over.add(key)
             subject = Shadow(key)
         elif kind in _TOLD or (kind is NodeFailed and (key in self.index or values[2])):
-            subject = self._find(key)
+            subject = self.index.get(key) or self._find(key)
             values = self._tell(kind, subject, values)
         elif key in self.index and kind is not NodeSkipped:
             subject = self.index[key]  # derived from the others, or about the process that wrote it
         else:
             subject = Shadow(key)
-        self._drain(kind, subject)
-        self._owed.pop((kind, key), None)
+        if self.machine.commands or self.machine.facts:
+            self._drain(kind, subject)
+            if self._owed:
+                self._owed.pop((kind, key), None)
         return kind, subject, values
 
     def _tell(self, kind: Any, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Tell the machine what happened to an activation; returns the event's fields with live values."""
-        if kind in _LEFT and not (kind is StepSucceeded and values[0].startswith(PATCHED)):
-            self.machine.inherited.add(activation)
+        if kind is NodeSucceeded:
+            self.started.discard(activation)
+            return self._succeeded(activation, values)
         if kind is NodeStarted:
             activation.attempt = values[0]
             if values[1] is not None:  # put there by whoever forked the run
                 activation.input = self._read.given(activation, values[1])
             self.started.add(activation)
-            self.answered.pop(activation, None)
+            if self.answered:
+                self.answered.pop(activation, None)
             return values[0], later(activation.input)
+        if kind in _LEFT and not (kind is StepSucceeded and values[0].startswith(PATCHED)):
+            self.machine.inherited.add(activation)
         if kind is StepSucceeded:
             activation.stepped(values[0], Stored(values[1]))
             return values[0], self._read.plain(activation.key, values[1], ())[0], values[2]
@@ -194,8 +200,6 @@ class Fold:
         self.started.discard(activation)
         if kind is AttemptFailed:
             self._again(activation, values[0])
-        elif kind is NodeSucceeded:
-            return self._succeeded(activation, values)
         else:
             self._failed(activation, values)
         return values
@@ -305,8 +309,9 @@ class Fold:
 
     def _succeeded(self, activation: Activation, values: tuple[Any, ...]) -> tuple[Any, ...]:
         attempt, output, taken, updates, cached, origin = values
-        self.held.pop(activation, None)
-        derived = self._derived.pop(activation, _NONE)
+        if self.held:
+            self.held.pop(activation, None)
+        derived = self._derived.pop(activation, _NONE) if self._derived else _NONE
         if derived is not _NONE and origin != "edited":
             value, updates = derived, ()
         else:
@@ -359,7 +364,9 @@ class Fold:
         commands = self.machine.commands
         while commands:
             command = commands.popleft()
-            if isinstance(command, Completed):
+            if type(command) is Activation:
+                pass
+            elif isinstance(command, Completed):
                 self._derived[command.activation] = command.value
             elif isinstance(command, Failed):
                 self._failing[command.activation] = command

@@ -173,6 +173,12 @@ class DurableJournal(Journal):
                         self._rested.set()
                         self._rested = None
 
+    async def reopen(self) -> None:
+        """The run goes on: say so with the next write, or at once where that may be long in coming."""
+        self.changes = replace(self.changes or HeaderChanges(time=0.0), time=self._now(), status="running")
+        if self.durability != "sync":
+            await self.flush("running")
+
     async def _rest(self) -> None:
         """Return when the write that is under way has ended."""
         if self._rested is None:

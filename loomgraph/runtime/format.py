@@ -309,6 +309,8 @@ def read_event(stored: StoredEvent) -> Past:
 def _fields(kind: Any, body: list[Any]) -> tuple[Any, ...]:
     if not isinstance(body, list):  # pyright: ignore[reportUnnecessaryIsInstance] - what a disk gives may be anything
         raise TypeError("its body is no list")
+    if kind is events.NodeSucceeded and len(body) == 1:  # most events are nothing else
+        return (1, body[0], None, [], False, "run")
     get = _Body(body)
     found = _READ.get(kind)
     if found is not None:

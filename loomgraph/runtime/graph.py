@@ -214,6 +214,7 @@ class Graph(Drawable, Generic[InT, OutT]):
         run = Run(self._compiled, None, RunOptions(run_id=run_id, **given), store, recorded)
         if answers:
             await questions.answer(store, run_id, answers, typed=self._answered_in)
+            recorded.inbox = None
         return run
 
     async def answer(

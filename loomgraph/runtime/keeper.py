@@ -90,9 +90,9 @@ class Keeper:
         self.ended = ended
         self._position = 0
 
-    async def look(self) -> list[Message]:
-        """What came into the run's inbox since the last look."""
-        messages = await self.store.inbox(self.run_id, self._position)
+    async def look(self, found: list[Message] | None = None) -> list[Message]:
+        """What came into the run's inbox since the last look; `found` is what somebody has just read, all of it."""
+        messages = await self.store.inbox(self.run_id, self._position) if found is None else found
         if messages:
             self._position = messages[-1].position
         return messages

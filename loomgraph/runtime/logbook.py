@@ -34,7 +34,7 @@ from loomgraph.runtime.result import ActivationRecord, fold
 from loomgraph.runtime.tables import ActivationTable, EventTable
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import RunHeader, RunStatus, Store, StoredEvent
+from loomgraph.store.protocol import RunHeader, RunStatus, Store, StoredEvent, whole_run
 
 __all__ = ["Log", "PlainReader", "Stored", "read_log", "read_stored"]
 
@@ -111,12 +111,11 @@ class Stored:
 
 async def read_stored(store: Store, run_id: str) -> Stored:
     """A run's events and their values. Raises what `read_log` raises."""
-    header = await store.load(run_id)
+    header, events, values, _ = await whole_run(store, run_id)
     check_version(header)
-    events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")
-    return Stored(header, events, await store.values(await store.digests(run_id)))
+    return Stored(header, events, values)
 
 
 class PlainReader:

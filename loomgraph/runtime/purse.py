@@ -44,6 +44,8 @@ class Purse:
 
     def count(self, entries: Sequence[Entry], copied: int) -> None:
         """What the run used in its earlier lives; the first `copied` entries are those of the run it is a fork of."""
+        if self.user is None and (not self._own or not self.limits):
+            return  # nobody asks
         before: float | None = None
         for at, (when, kind, _, values) in enumerate(entries):
             if kind is Metered:

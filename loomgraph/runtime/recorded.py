@@ -35,14 +35,14 @@ from loomgraph.events import (
     node_path,
 )
 from loomgraph.runtime.durable import DurableJournal
-from loomgraph.runtime.format import KINDS, LogFormat, check_version, output_type
+from loomgraph.runtime.format import KINDS, LogFormat, check_version, output_type, read_event
 from loomgraph.runtime.keeper import ends
 from loomgraph.runtime.logbook import PlainReader
 from loomgraph.runtime.redrive import Answers, Redrive, passes
 from loomgraph.runtime.seen import Seen
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import RunHeader, Store, StoredEvent
+from loomgraph.store.protocol import Message, RunHeader, Store, StoredEvent, whole_run
 
 __all__ = ["Folded", "OnChange", "Recorded", "changes", "initial_fields", "load", "read", "rests"]
 
@@ -95,12 +95,17 @@ class Recorded:
     on_change: OnChange = "strict"
     rerun: bool = False
     doubtful: list[str] = field(default_factory=list[str])
+    # what had been sent to the run when its log was read; None once more was
+    inbox: list[Message] | None = None
+    _first: int | None = None
     _seen: Seen | None = None
 
     @property
     def first(self) -> int:
         """Where the last pass through the graph begins; what stands before it is history."""
-        return passes(self.events)[-1]
+        if self._first is None:
+            self._first = passes(self.events)[-1]
+        return self._first
 
     @property
     def ended(self) -> int:
@@ -147,29 +152,29 @@ class Recorded:
         Where the run was driven once more, only its last pass is told; the entries before it are plain data.
         """
         compiled, log = self.log.compiled, self.log
-        events = self.events[:stop]
-        begin = passes(events)[-1]
+        events = self.events if stop is None else self.events[:stop]
+        begin = self.first if stop is None else passes(events)[-1]
         reader = PlainReader(log.codec, self.values)
         entries: list[Entry] = [reader.entry(stored) for stored in events[:begin]]
-        first = Recorded(self.header, log, events, self.values)
+        first = Recorded(self.header, log, events, self.values, _first=begin)
         value, state = first.beginning()
         _, name, fingerprint, _, taken, _, _, inputs, outputs = first.start[2]
         machine.edits = Edits(dict(inputs), dict(outputs), self.given)
         fold = Fold(machine, self)
-        told = [(stored.time, log.past(stored)) for stored in events[begin + 1 :]]
+        told = [(stored.time, read_event(stored)) for stored in events[begin + 1 :]]
         fold.foresee(past for _, past in told)
         root = fold.open(compiled.plan, value, tuple(taken or ()), initial_fields(compiled.plan, state))
         entries.append(reader.entry(events[begin], (name, fingerprint, value, tuple(taken or ()), state)))
         for time, past in told:
-            if past[0] is RunSucceeded:
+            if past[1]:
+                kind, subject, fields = fold.apply(past)
+                entries.append((time, kind, subject, plain_fields(log.codec, kind, fields, self.values)))
+            elif past[0] is RunSucceeded:
                 entries.append((time, RunSucceeded, None, (root.output,)))
-            elif past[1] == "":
+            else:
                 if past[0] is RunSuspended:
                     fold.suspended()
                 entries.append((time, past[0], None, past[2]))
-            else:
-                kind, subject, fields = fold.apply(past)
-                entries.append((time, kind, subject, plain_fields(log.codec, kind, fields, self.values)))
         fold.finish()
         return Folded(root, entries, fold)
 
@@ -243,6 +248,8 @@ class Recorded:
     def _doubtful(self, fold: Fold) -> list[str]:
         live = [a for a in fold.started if not a.dead and not a.scope.ended]
         found = {a.key for a in live if a.scope.plan.definition.nodes[a.node].effect == "once"}
+        if not fold.named:
+            return sorted(found)
         # the graphs that these attempts had begun with ctx.run go on with them
         paths = {a.scope.child_path(a)[0] for a in live}
         inside: set[str] = set()
@@ -316,15 +323,13 @@ def rests(entries: Sequence[Entry]) -> bool:
 
 async def read(store: Store, run_id: str, compiled: CompiledGraph) -> Recorded:
     """A run's log, whatever graph wrote it. Raises UnknownRunError, StoreVersionError, ValueMissingError."""
-    header = await store.load(run_id)
+    header, events, values, inbox = await whole_run(store, run_id)
     check_version(header)
-    events = await store.events(run_id)
     if not events:
         raise LogMismatchError(run_id, "RunStarted")
-    values = await store.values(await store.digests(run_id))
     log = LogFormat(compiled, Codec())
     log.codec.known.update(values)
-    return Recorded(header, log, events, values)
+    return Recorded(header, log, events, values, inbox=inbox)
 
 
 async def load(store: Store, run_id: str, compiled: CompiledGraph, on_change: OnChange) -> Recorded:

@@ -219,7 +219,7 @@ class Run:
             start = self._begin()
         else:
             assert self.keeper is not None
-            inbox = await self.keeper.look()
+            inbox = await self.keeper.look(self.recorded.inbox)
             reason = self.keeper.asked(inbox)
             if reason is not None:
                 self._stop(reason)
@@ -247,9 +247,9 @@ class Run:
         try:
             async with keeper.keeping(journal, self._stop):
                 if self.recorded is not None:
-                    await self._unchanged(keeper.store, self.recorded)
-                if self.recorded is not None and self.recorded.header.status != "running":
-                    await journal.flush("running")
+                    await self._unchanged(journal, self.recorded)
+                    if self.recorded.header.status != "running":
+                        await journal.reopen()
                 return await self._perform_and_write(journal, keeper, start)
         except BaseExceptionGroup as error:
             inner = unwrapped(error)
@@ -258,9 +258,12 @@ class Run:
             if keeper.lost is not None:
                 raise keeper.lost
 
-    async def _unchanged(self, store: Store, recorded: Recorded) -> None:
+    async def _unchanged(self, journal: DurableJournal, recorded: Recorded) -> None:
         """Raise GrownError if somebody went on with the run after its log was read, and before it was ours."""
-        if (await store.load(self.run_id)).events != len(recorded.events):
+        events = None if journal.lease is None else journal.lease.events
+        if events is None:
+            events = (await journal.store.load(self.run_id)).events
+        if events != len(recorded.events):
             raise GrownError(self.run_id)
 
     async def _perform_and_write(

@@ -34,9 +34,7 @@ def same_json(left: Any, right: Any) -> bool:
 class Seen:
     """One pass of a run, from its RunStarted or RunRedriven on."""
 
-    def __init__(
-        self, run_id: str, codec: Codec, values: Mapping[bytes, bytes], events: Sequence[StoredEvent]
-    ) -> None:
+    def __init__(self, run_id: str, codec: Codec, values: Mapping[bytes, bytes], events: Sequence[StoredEvent]) -> None:
         self._run_id, self._codec, self._values, self._events = run_id, codec, values, events
         self._read = PlainReader(codec, values)
         self._told = False

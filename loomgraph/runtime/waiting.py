@@ -96,7 +96,10 @@ class WaitingFold:
         """The fold of a log."""
         made = cls()
         for seq, (time, kind, subject, values) in enumerate(entries):
-            if kind in _TOLD:
+            if kind in _ENDED:
+                if made._waits:
+                    made.leave(key_of(subject))
+            elif kind in _TOLD:
                 made.tell(seq, time, kind, key_of(subject), values)
         return made
 

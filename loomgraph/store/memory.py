@@ -162,7 +162,7 @@ class MemoryStore:
                 raise RunBusyError(run_id, run.owner, run.expires)
             self._token += 1
             run.token, run.owner, run.expires = self._token, owner, now + ttl
-            return Lease(run_id, owner, run.token, run.expires)
+            return Lease(run_id, owner, run.token, run.expires, len(run.events))
 
     async def renew(self, lease: Lease, ttl: float) -> Lease:
         """See Store.renew."""

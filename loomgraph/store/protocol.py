@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, cast
 
 __all__ = [
     "ANY",
@@ -30,7 +30,10 @@ __all__ = [
     "Store",
     "StoredEvent",
     "StoredValue",
+    "WholeRun",
+    "WholeStore",
     "prompt_append",
+    "whole_run",
 ]
 
 RunStatus: TypeAlias = Literal["running", "suspended", "succeeded", "failed", "cancelled"]
@@ -119,12 +122,17 @@ class Batch(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The right to write to one run, until `expires` (seconds since the epoch) and as long as nobody took it over."""
+    """The right to write to one run, until `expires` (seconds since the epoch) and as long as nobody took it over.
+
+    `events` is how many events the log had at the moment when the lease was acquired; None where the store does not say
+    so with it, and has to be asked.
+    """
 
     run_id: str
     owner: str
     token: int
     expires: float
+    events: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,3 +331,38 @@ def prompt_append(store: Store) -> Callable[[Lease, Batch], bool] | None:
         if "append" in vars(kind):
             return getattr(store, "append_now", None) if "append_now" in vars(kind) else None
     return None
+
+
+class WholeRun(NamedTuple):
+    """All that a store has of one run, but for its lease; `values` by digest."""
+
+    header: RunHeader
+    events: list[StoredEvent]
+    values: dict[bytes, bytes]
+    inbox: list[Message]
+
+
+class WholeStore(Store, Protocol):
+    """A Store that gives a whole run in one read. No store need be one; `whole_run` then asks for the parts."""
+
+    async def whole(self, run_id: str) -> WholeRun:
+        """What `load`, `events`, `values` of `digests`, and `inbox` give, as of one moment. Raises UnknownRunError."""
+        ...
+
+
+_READS = frozenset({"load", "events", "digests", "values", "inbox"})
+
+
+async def whole_run(store: Store, run_id: str) -> WholeRun:
+    """All of one run; in one read where the store can, else part by part. Raises UnknownRunError.
+
+    As with `prompt_append`, what wraps or extends a store to see what is read sees all of it.
+    """
+    for kind in type(store).__mro__:
+        if "whole" in vars(kind):
+            return await cast("WholeStore", store).whole(run_id)
+        if not _READS.isdisjoint(vars(kind)):
+            break
+    header, events = await store.load(run_id), await store.events(run_id)
+    values = await store.values(await store.digests(run_id))
+    return WholeRun(header, events, values, await store.inbox(run_id))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
@@ -40,7 +40,9 @@ from loomgraph.store.protocol import (
     Store,
     StoredEvent,
     StoredValue,
+    WholeRun,
     prompt_append,
+    whole_run,
 )
 from loomgraph.store.transfer import parse_run, record_run
 
@@ -142,14 +144,8 @@ class EncryptedStore:
 
     async def events(self, run_id: str, start: int = 0, stop: int | None = None) -> list[StoredEvent]:
         """See Store.events."""
-        sealer = self._chest_of(await self._inner.load(run_id)).run(run_id)
-        try:
-            return [
-                event._replace(body=sealer.open(event.body, _event_place(event)))
-                for event in await self._inner.events(run_id, start, stop)
-            ]
-        except UnsealedError as error:
-            raise StoreTamperedError(self.name, run_id, "an event") from error
+        chest = self._chest_of(await self._inner.load(run_id))
+        return self._open_events(chest, run_id, await self._inner.events(run_id, start, stop))
 
     async def digests(self, run_id: str, stop: int | None = None) -> list[bytes]:
         """See Store.digests."""
@@ -187,6 +183,14 @@ class EncryptedStore:
         """
         sealer = self._chest_of(await self._inner.load(run_id)).run(run_id)
         return [_opened(sealer, message) for message in await self._inner.inbox(run_id, after)]
+
+    async def whole(self, run_id: str) -> WholeRun:
+        """See WholeStore.whole."""
+        header, events, values, inbox = await whole_run(self._inner, run_id)
+        chest = self._chest_of(header)
+        opened = self._open_header(header), self._open_events(chest, run_id, events)
+        messages = [_opened(chest.run(run_id), message) for message in inbox]
+        return WholeRun(*opened, self._open_values(chest, run_id, values), messages)
 
     # ------------------------------------------------------------------ files, and the end
 
@@ -246,6 +250,27 @@ class EncryptedStore:
             raise StoreTamperedError(self.name, header.run_id, "its header") from error
         metadata, given = json.loads(plain)
         return replace(header, metadata=metadata, input=bytes.fromhex(given))
+
+    def _open_events(self, chest: Chest, run_id: str, events: list[StoredEvent]) -> list[StoredEvent]:
+        sealer = chest.run(run_id)
+        try:
+            return [event._replace(body=sealer.open(event.body, _event_place(event))) for event in events]
+        except UnsealedError as error:
+            raise StoreTamperedError(self.name, run_id, "an event") from error
+
+    def _open_values(self, chest: Chest, run_id: str, values: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Values by the names that they have in the store."""
+        found: dict[bytes, bytes] = {}
+        for name, data in values.items():
+            try:
+                digest = chest.show(name)
+            except UnsealedError as error:
+                raise StoreTamperedError(self.name, run_id, "the name of a value") from error
+            try:
+                found[digest] = chest.values.open(data, name)
+            except UnsealedError as error:
+                raise StoreTamperedError(self.name, run_id, f"the value {digest.hex()}") from error
+        return found
 
     def _listed(self, header: RunHeader) -> RunHeader:
         try:

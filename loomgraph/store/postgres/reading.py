@@ -10,7 +10,7 @@ import psycopg
 from loomgraph.errors import UnknownRunError
 from loomgraph.store.checks import close_ids
 from loomgraph.store.paging import after_cursor, cursor_of
-from loomgraph.store.protocol import Message, RunFilter, RunHeader, RunPage, RunStatus, StoredEvent
+from loomgraph.store.protocol import Message, RunFilter, RunHeader, RunPage, RunStatus, StoredEvent, WholeRun
 
 __all__ = [
     "Connection",
@@ -21,6 +21,7 @@ __all__ = [
     "read_inbox",
     "read_runs",
     "read_values",
+    "read_whole",
     "spent_runs",
 ]
 
@@ -75,6 +76,16 @@ def read_values(connection: Connection, digests: Sequence[bytes]) -> dict[bytes,
     """The values that are there, by digest."""
     rows = connection.execute("SELECT digest, data FROM vals WHERE digest = ANY(%b)", (list(digests),), binary=True)
     return {digest: data for digest, data in rows}  # noqa: C416 - dict() does not take rows of unknown width
+
+
+def read_whole(connection: Connection, number: int) -> WholeRun:
+    """All there is of a run."""
+    rows = connection.execute(
+        "SELECT digest, data FROM refs JOIN vals USING (digest) WHERE run = %s", (number,), binary=True
+    )
+    values: dict[bytes, bytes] = {digest: data for digest, data in rows}  # noqa: C416 - as above
+    header, events = read_header(connection, number), read_events(connection, number)
+    return WholeRun(header, events, values, read_inbox(connection, number, 0))
 
 
 def read_runs(connection: Connection, where: RunFilter, limit: int, cursor: str | None) -> RunPage:

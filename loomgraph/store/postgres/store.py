@@ -33,6 +33,7 @@ from loomgraph.store.protocol import (
     RunPage,
     RunStatus,
     StoredEvent,
+    WholeRun,
 )
 from loomgraph.store.transfer import export_run, import_run
 
@@ -124,6 +125,10 @@ class PostgresStore:
         """See Store.values."""
         wanted = list(digests)
         return await self._read(lambda db: reading.read_values(db, wanted))
+
+    async def whole(self, run_id: str) -> WholeRun:
+        """See WholeStore.whole."""
+        return await self._read(lambda db: reading.read_whole(db, reading.number_of(db, run_id, self.name)))
 
     async def runs(self, where: RunFilter = ANY, *, limit: int = 50, cursor: str | None = None) -> RunPage:
         """See Store.runs."""

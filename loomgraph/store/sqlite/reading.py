@@ -9,10 +9,19 @@ from typing import Any
 from sqlite_utils import Database
 
 from loomgraph.store.paging import after_cursor, cursor_of
-from loomgraph.store.protocol import Message, RunFilter, RunHeader, RunPage, RunStatus, StoredEvent
+from loomgraph.store.protocol import Message, RunFilter, RunHeader, RunPage, RunStatus, StoredEvent, WholeRun
 from loomgraph.store.sqlite.schema import EVENT, EVENTS, RUN, SLOTS
 
-__all__ = ["read_digests", "read_events", "read_header", "read_inbox", "read_runs", "read_values", "spent_runs"]
+__all__ = [
+    "read_digests",
+    "read_events",
+    "read_header",
+    "read_inbox",
+    "read_runs",
+    "read_values",
+    "read_whole",
+    "spent_runs",
+]
 
 # how many values are asked for at once; SQLite takes 32766 parameters
 _VALUES = 500
@@ -79,6 +88,31 @@ def _rest(connection: Connection, id: int, parts: int) -> bytes:
     """The parts of a value behind the first."""
     rows = connection.execute("SELECT body FROM log WHERE id > ? AND id < ? ORDER BY id", (id, id + parts))
     return b"".join([part for (part,) in rows])
+
+
+def read_whole(connection: Connection, number: int) -> WholeRun:
+    """All there is of a run: its range of the log in one sweep, and what it holds of others."""
+    rows = connection.execute(
+        f"SELECT (id & {EVENTS}) >> {EVENT}, time, kind, key, body FROM log WHERE id >= ? AND id < ? ORDER BY id",  # noqa: S608
+        (number << RUN, (number + 1) << RUN),
+    )
+    events: list[StoredEvent] = []
+    values: dict[bytes, bytes] = {}
+    digest = b""
+    for row in rows:
+        _, _, kind, key, body = row
+        if kind is not None:
+            events.append(StoredEvent._make(row))
+        elif key is not None:
+            digest, values[key] = key, body
+        else:  # a further part of the value before it
+            values[digest] += body
+    foreign = connection.execute(
+        "SELECT log.key FROM refs JOIN log ON log.id = refs.value WHERE refs.run = ?", (number,)
+    ).fetchall()
+    if foreign:
+        values.update(read_values(connection, [digest for (digest,) in foreign]))
+    return WholeRun(read_header(connection, number), events, values, read_inbox(connection, number, 0))
 
 
 def read_runs(connection: Connection, where: RunFilter, limit: int, cursor: str | None) -> RunPage:

@@ -29,6 +29,7 @@ from loomgraph.store.protocol import (
     RunPage,
     RunStatus,
     StoredEvent,
+    WholeRun,
 )
 from loomgraph.store.sqlite import reading, writing
 from loomgraph.store.sqlite.faults import is_common, is_locked, store_error
@@ -146,6 +147,10 @@ class SQLiteStore:
         """See Store.values."""
         wanted = list(digests)
         return await self._read(lambda db: reading.read_values(db, wanted))
+
+    async def whole(self, run_id: str) -> WholeRun:
+        """See WholeStore.whole."""
+        return await self._read(lambda db: reading.read_whole(db, writing.number_of(db, run_id, self.name)))
 
     async def runs(self, where: RunFilter = ANY, *, limit: int = 50, cursor: str | None = None) -> RunPage:
         """See Store.runs."""

@@ -88,8 +88,7 @@ def append(connection: Connection, lease: Lease, batch: Batch, name: str) -> Non
     row = cursor.execute(_HEAD, ((number + 1) << RUN, number)).fetchone()
     if row is None or row[0] != lease.token or row[1] is None:
         raise LeaseLostError(lease.run_id, lease.owner, None if row is None else row[1])
-    last = row[2]
-    size = 0 if last is None or last >> RUN != number else ((last & EVENTS) >> EVENT) + 1
+    size = _size(number, row[2])
     events = batch.events
     if events and events[0].seq != size:
 
@@ -101,6 +100,11 @@ def append(connection: Connection, lease: Lease, batch: Batch, name: str) -> Non
             return
     refs = _refs(cursor, lease.run_id, batch, name) if batch.refs else ()
     _write(cursor, number, batch, events, refs, size)
+
+
+def _size(number: int, last: int | None) -> int:
+    """How many events a run has, given the last id up to the end of its range."""
+    return 0 if last is None or last >> RUN != number else ((last & EVENTS) >> EVENT) + 1
 
 
 def _refs(cursor: Cursor, run_id: str, batch: Batch, name: str) -> list[int]:
@@ -204,12 +208,13 @@ def _deliver(cursor: Cursor, number: int, messages: Sequence[Message]) -> None:
 def acquire(connection: Connection, run_id: str, owner: str, now: float, ttl: float, name: str) -> Lease:
     """Take a lease that is free or has expired."""
     number = number_of(connection, run_id, name)
-    token, holder, expires = connection.execute(
-        "SELECT token, owner, expires FROM leases WHERE run = ?", (number,)
+    token, holder, expires, last = connection.execute(
+        "SELECT token, owner, expires, (SELECT max(id) FROM log WHERE id < ?1) FROM leases WHERE run = ?2",
+        ((number + 1) << RUN, number),
     ).fetchone()
     if holder is not None and expires > now:
         raise RunBusyError(run_id, holder, expires)
-    lease = Lease(run_id, owner, token + 1, now + ttl)
+    lease = Lease(run_id, owner, token + 1, now + ttl, _size(number, last))
     connection.execute(
         "UPDATE leases SET token = ?, owner = ?, expires = ? WHERE run = ?", (lease.token, owner, lease.expires, number)
     )

@@ -25,7 +25,9 @@ from loomgraph.store.protocol import (
     RunStatus,
     Store,
     StoredEvent,
+    WholeRun,
     prompt_append,
+    whole_run,
 )
 
 __all__ = ["FailingStore", "KillingStore", "WatchedStore"]
@@ -132,6 +134,10 @@ class WatchedStore:
     async def inbox(self, run_id: str, after: int = 0) -> list[Message]:
         """See Store.inbox."""
         return await self.inner.inbox(run_id, after)
+
+    async def whole(self, run_id: str) -> WholeRun:
+        """See WholeStore.whole."""
+        return await whole_run(self.inner, run_id)
 
     async def delete(self, run_id: str) -> None:
         """See Store.delete; not counted."""

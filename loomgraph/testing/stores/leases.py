@@ -90,6 +90,18 @@ async def a_lease_does_not_outlive_its_run(bench: Bench) -> None:
         await bench.store.delete("r")
 
 
+async def what_a_lease_says_of_the_log_is_so_when_it_is_acquired(bench: Bench) -> None:
+    for count in (0, 1, 300):
+        lease = await bench.run(f"r{count}", Batch(events(0, count)))
+        await bench.store.release(lease)
+    await bench.run("later", Batch(events(0, 5)))
+    for store in (bench.store, bench.open()):
+        for count in (0, 1, 300):
+            lease = await store.acquire(f"r{count}", "me", 5.0)
+            expect(lease.events in {None, count}, f"the log has {count} events, the lease says {lease.events}")
+            await store.release(lease)
+
+
 CHECKS: tuple[Check, ...] = (
     a_run_has_one_owner,
     an_expired_lease_is_taken_over_and_the_old_owner_is_refused,
@@ -97,4 +109,5 @@ CHECKS: tuple[Check, ...] = (
     a_renewed_lease_lasts_longer,
     a_released_run_is_free_at_once,
     a_lease_does_not_outlive_its_run,
+    what_a_lease_says_of_the_log_is_so_when_it_is_acquired,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loomgraph.errors import AppendConflictError, RunExistsError, StoreError, UnknownRunError
-from loomgraph.store.protocol import Batch, HeaderChanges, StoredEvent, StoredValue
+from loomgraph.store.protocol import Batch, HeaderChanges, StoredEvent, StoredValue, whole_run
 from loomgraph.testing.stores.bench import Bench, Check, event, events, expect, header, refused, value
 
 __all__ = ["CHECKS"]
@@ -129,6 +129,7 @@ async def an_unknown_run_is_an_error_that_names_close_ids(bench: Bench) -> None:
         lambda: store.events("ticket-4712"),
         lambda: store.digests("ticket-4712"),
         lambda: store.inbox("ticket-4712"),
+        lambda: whole_run(store, "ticket-4712"),
         lambda: store.acquire("ticket-4712", "me", 1.0),
         lambda: store.post("ticket-4712", "id", "kind", b""),
         lambda: store.delete("ticket-4712"),
@@ -200,6 +201,29 @@ async def large_values_come_back_whole(bench: Bench) -> None:
     expect(found == {v.digest: v.data for v in given}, "the values differ")
 
 
+async def a_run_read_as_a_whole_is_what_its_parts_are(bench: Bench) -> None:
+    sizes = (0, 1, 700, 1_500, 1_979, 2_500, 40_000)
+    await bench.run("p", Batch(events(0, 1), [value(f"p{size}", size) for size in sizes]))
+    own = [value(f"r{size}", size) for size in sizes]
+    lease = await bench.run("r", Batch(events(0, 2), own, [value(f"p{size}", size).digest for size in sizes]))
+    many = [value(f"more {i}", 20) for i in range(300)]
+    await bench.store.append(lease, Batch(events(2, 4), many, (), HeaderChanges(time=5.0, status="failed")))
+    await bench.store.append(lease, Batch(events(4, 5), [own[2], value("p700", 700)]))
+    await bench.run("s", Batch(events(0, 3), [value("not of r")]))
+    for id in ("m1", "m2"):
+        await bench.store.post("r", id, "kind", b"data")
+    await bench.run("empty")
+    for store in (bench.store, bench.open()):
+        for run_id in ("r", "p", "empty"):
+            header, log, values, inbox = await whole_run(store, run_id)
+            expect(header == await store.load(run_id), f"the header of {run_id} differs: {header}")
+            expect(log == await store.events(run_id), f"the events of {run_id} differ")
+            expect(values == await store.values(await store.digests(run_id)), f"the values of {run_id} differ")
+            expect(inbox == await store.inbox(run_id), f"the inbox of {run_id} differs")
+        with refused(UnknownRunError, "a run that is not there"):
+            await whole_run(store, "nobody")
+
+
 async def what_was_handed_in_can_be_changed_afterwards(bench: Bench) -> None:
     log, brought = events(0, 2), [value("v")]
     await bench.run("r", Batch(log, brought))
@@ -241,6 +265,7 @@ CHECKS: tuple[Check, ...] = (
     the_values_up_to_an_event_can_be_listed,
     a_batch_may_bring_very_many_values,
     large_values_come_back_whole,
+    a_run_read_as_a_whole_is_what_its_parts_are,
     what_was_handed_in_can_be_changed_afterwards,
     a_closed_store_says_so,
 )
