@@ -126,7 +126,12 @@ class Comparison(Drawable):
 
 async def compare(store: Store, left: str, right: str) -> Comparison:
     """Compare two runs of a store, whatever has become of them. Raises UnknownRunError, and what `read_log` raises."""
-    one, other = [_Side(await read_stored(store, run_id)) for run_id in (left, right)]
+    return compared(await read_stored(store, left), await read_stored(store, right))
+
+
+def compared(left: Stored, right: Stored) -> Comparison:
+    """The same for two runs as they were read. Linear in their logs; values are read when somebody looks at them."""
+    one, other = _Side(left), _Side(right)
     keys = [key for key in dict.fromkeys((*one.records, *other.records)) if not (one.within(key) or other.within(key))]
     differs = {key: _differs(one, other, key) for key in keys}
     inside = {around for key, found in differs.items() if found for around in _around(key)}

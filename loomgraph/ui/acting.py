@@ -7,13 +7,14 @@ is let go of and can be resumed elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import anyio
 from anyio.abc import TaskGroup
 
-from loomgraph.errors import RunError
+from loomgraph.errors import RunEndedError, RunError
 from loomgraph.runtime import questions
+from loomgraph.runtime.cancelling import cancel
 from loomgraph.runtime.forking import copied
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.handle import RunHandle
@@ -21,6 +22,9 @@ from loomgraph.runtime.recorded import OnChange
 from loomgraph.store.protocol import Store
 
 __all__ = ["ActionRefusedError", "Actions"]
+
+_PATIENCE: Final = 3600.0
+"""For how many seconds a process that was asked to stop a run is watched, in case it is dead."""
 
 
 class ActionRefusedError(Exception):
@@ -35,6 +39,7 @@ class Actions:
         self._graphs = graphs
         self._group = group
         self._handles: dict[str, RunHandle[Any]] = {}
+        self._ending: set[str] = set()
         self.problems: dict[str, str] = {}
         """Why a run stopped going on here, where its log cannot say so."""
 
@@ -90,15 +95,30 @@ class Actions:
             self._handles.pop(run_id, None)
             begun.event.set()
 
-    def cancel(self, run_id: str) -> None:
-        """Ask a run that goes on in this process to stop. Raises ActionRefusedError for any other."""
+    async def cancel(self, run_id: str, reason: str | None = None) -> str:
+        """Cancel a run, wherever it goes on; returns what came of it. Raises what `Graph.cancel` raises."""
+        reason = reason or "somebody cancelled it on the page"
         handle = self._handles.get(run_id)
-        if handle is None:
-            raise ActionRefusedError(
-                f"Run '{run_id}' does not go on in this process, and only the process that has a run can stop it. "
-                "If it is another one, stop it there; if none has it, there is nothing to stop."
-            )
-        handle.cancel("somebody cancelled it on the page")
+        if handle is not None:
+            handle.cancel(reason)
+            return "The run was asked to stop."
+        if await cancel(self._store, run_id, reason=reason) == "cancelled":
+            return "The run was cancelled."
+        if run_id not in self._ending:
+            self._ending.add(run_id)
+            self._group.start_soon(self._end, run_id, reason)
+        return "The process that has the run was asked to stop it."
+
+    async def _end(self, run_id: str, reason: str) -> None:
+        """End a run once its process turns out to be dead; one that lives ends it itself."""
+        try:
+            await cancel(self._store, run_id, reason=reason, wait=_PATIENCE)
+        except RunEndedError:
+            pass  # it had its result before it saw the request
+        except Exception as error:  # a store may raise anything; the request is in it, and the page says what it was
+            self.problems[run_id] = f"{type(error).__name__}: {error}"
+        finally:
+            self._ending.discard(run_id)
 
     def cancel_all(self) -> None:
         """Let go of everything that goes on here."""

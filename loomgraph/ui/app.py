@@ -24,15 +24,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from loomgraph import errors
-from loomgraph.runtime.comparing import compare
 from loomgraph.runtime.graph import Graph
-from loomgraph.runtime.logbook import read_log
+from loomgraph.runtime.logbook import read_stored
 from loomgraph.runtime.notes import BOOK
 from loomgraph.runtime.recorded import OnChange
 from loomgraph.store.protocol import RunFilter, RunPage, RunStatus, Store
 from loomgraph.ui import documents
 from loomgraph.ui.acting import ActionRefusedError, Actions
 from loomgraph.ui.layout import LayoutMissingError, layout
+from loomgraph.ui.long import Long
 from loomgraph.ui.view import View, Views
 
 __all__ = ["Pages"]
@@ -49,6 +49,7 @@ _CONFLICT: Final = (
     ActionRefusedError,
     errors.RunExistsError,
     errors.RunBusyError,
+    errors.RunEndedError,
     errors.QuestionClosedError,
     errors.GraphChangedError,
     errors.InDoubtError,
@@ -84,6 +85,10 @@ class _Signal(_Said):
     value: Any = None
 
 
+class _Cancel(_Said):
+    reason: str | None = Field(default=None, max_length=500)
+
+
 class _Resume(_Said):
     on_change: OnChange = "strict"
     in_doubt: Any = Field(default="fail", pattern="^(fail|rerun|ask)$")
@@ -107,6 +112,7 @@ class Pages:
         self._actions: Actions | None = None
         self._layouts: dict[str, Any] = {}
         self._drawing = anyio.Lock()
+        self._long = Long(store)
         self.closing = False
         assets = files("loomgraph.ui") / "assets"
         self._assets = {found.name: found.read_bytes() for found in assets.iterdir() if "." in found.name}
@@ -282,7 +288,7 @@ class Pages:
     async def _events(self, request: Request) -> Any:
         view = await self._view(request)
         get = request.query_params.get
-        found = view.matching(get("kind") or "", get("node") or "", get("key") or "")
+        found = await view.matching(get("kind") or "", get("node") or "", get("key") or "")
         start, limit = _slice(get("start"), get("limit"))
         rows = [documents.event_row(view.events[seq]) for seq in found[start : start + limit]]
         return {"total": len(found), "rows": rows}
@@ -311,20 +317,16 @@ class Pages:
 
     async def _compare(self, request: Request) -> Any:
         get = request.query_params.get
-        both = await compare(self._store, _asked(request, "left"), _asked(request, "right"))
-        found = both.activations if get("all") else both.differences
         start, limit = _slice(get("start"), get("limit"))
-        told = documents.compared(both, found[start : start + limit])
-        return told | {"total": len(found), "activities": len(both.activations), "differences": len(both.differences)}
+        return await self._long.compared(
+            _asked(request, "left"), _asked(request, "right"), bool(get("all")), start, limit
+        )
 
     async def _export(self, request: Request) -> Any:
         run_id = _asked(request, "run")
         await self._store.load(run_id)  # refused before anything is sent
         if request.query_params.get("form") == "events":
-            log = await read_log(self._store, run_id)
-            lines = (
-                event.model_dump_json(fallback=str, serialize_as_any=True).encode() + b"\n" for event in log.events
-            )
+            lines = self._long.lines(await read_stored(self._store, run_id))
             return _download(lines, f"{run_id}.jsonl", "application/x-ndjson")
         return _download(self._store.export(run_id), f"{run_id}.run", "application/octet-stream")
 
@@ -346,9 +348,8 @@ class Pages:
         return {"done": "The run goes on here."}
 
     async def _cancel(self, request: Request) -> Any:
-        said = await _read(request, _Said)
-        self._acting.cancel(said.run)
-        return {"done": "The run was asked to stop."}
+        said = await _read(request, _Cancel)
+        return {"done": await self._acting.cancel(said.run, said.reason)}
 
     async def _fork(self, request: Request) -> Any:
         said = await _read(request, _Fork)

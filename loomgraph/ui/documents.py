@@ -110,6 +110,7 @@ async def progress(view: View, since: int = -1) -> dict[str, Any]:
         "nodes": [node(found) for found in tally.nodes.values() if found.version > since],
         "questions": [question(found, sent=sent) for found, sent in await view.questions()],
         "signals": _signals(view),
+        "cancelling": view.cancelling,
         "interrupts": [key for _, key in waiting.interrupts],
     }
 

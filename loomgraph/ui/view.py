@@ -17,12 +17,13 @@ from loomgraph.engine.facts import event_of
 from loomgraph.errors import LogMismatchError
 from loomgraph.events import path_of
 from loomgraph.runtime.format import KINDS, check_version, read_event
+from loomgraph.runtime.keeper import ends, requested
 from loomgraph.runtime.logbook import PlainReader
 from loomgraph.runtime.questions import Question, read_answer
 from loomgraph.runtime.seen import Seen
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import FINISHED, RunHeader, Store, StoredEvent
+from loomgraph.store.protocol import FINISHED, Message, RunHeader, Store, StoredEvent
 from loomgraph.store.reach import reach
 from loomgraph.ui.tally import Tally
 
@@ -45,6 +46,8 @@ class View:
         self._store = store
         self._codec = Codec()
         self._values: dict[bytes, bytes] = {}
+        self._inbox: list[Message] = []
+        self._ended = 0
         self._lock = anyio.Lock()
         self._reading = anyio.Lock()
         self._seen: tuple[int, int, Seen] | None = None
@@ -57,11 +60,14 @@ class View:
             check_version(header)
             if header.events < len(self.events):  # deleted, and made again under the same id
                 self.tally, self.events, self._values = Tally(), [], {}
+                self._inbox, self._ended = [], 0
                 self._seen = self._found = None
             if header.events > len(self.events):
                 await self._read(await self._store.events(self.run_id, len(self.events)))
             if not self.events:
                 raise LogMismatchError(self.run_id, "RunStarted")
+            if header.status not in FINISHED:
+                self._inbox += await self._store.inbox(self.run_id, self._inbox[-1].position if self._inbox else 0)
             self.header = header
             return header
 
@@ -76,6 +82,7 @@ class View:
             else:
                 self._tell(part)
             self.events += part
+            self._ended += ends(part)
 
     def _tell(self, part: Sequence[StoredEvent]) -> None:
         for stored in part:
@@ -91,19 +98,28 @@ class View:
         asked = list(self.tally.waiting.questions.values())
         if not asked or self.header is None or self.header.status in FINISHED:
             return []
-        inbox = await self._store.inbox(self.run_id)
-        sent = {(found.id, found.asked) for found in map(read_answer, inbox) if found is not None}
+        sent = {(found.id, found.asked) for found in map(read_answer, self._inbox) if found is not None}
         return [(question, (question.id, question.seq) in sent) for question in asked]
+
+    @property
+    def cancelling(self) -> str | None:
+        """Why the run was asked to stop, as long as it has not."""
+        if self.header is None or self.header.status in FINISHED:
+            return None
+        return requested(self._inbox, self._ended)
 
     # ------------------------------------------------------------------ events
 
-    def matching(self, kind: str = "", node: str = "", key: str = "") -> Sequence[int]:
+    async def matching(self, kind: str = "", node: str = "", key: str = "") -> Sequence[int]:
         """The numbers of the events of a kind, of a node and what is in it, or of an activation, in order."""
         if not (kind or node or key):
             return range(len(self.events))
         asked = (kind, node, key, len(self.events))
         if self._found is None or self._found[0] != asked:
-            self._found = asked, [event.seq for event in self.events if _is(event, kind, node, key)]
+            events = self.events[:]  # it grows meanwhile
+            found = await anyio.to_thread.run_sync(lambda: [e.seq for e in events if _is(e, kind, node, key)])
+            self._found = asked, found
+            return found
         return self._found[1]
 
     async def event(self, seq: int) -> dict[str, Any]:

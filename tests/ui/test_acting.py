@@ -87,13 +87,40 @@ def begun_elsewhere(db: Path, hold: Callable[[], bool]) -> Graph[int, int]:
 def test_a_run_that_goes_on_here_is_cancelled_and_no_other(opened: Open, db: Path) -> None:
     slow = begun_elsewhere(db, lambda: True)
     page = opened(slow)
-    assert "does not go on in this process" in page.post("cancel", 409, run="slow")["message"]
     page.post("resume", run="slow")
     assert page.get("run", run="slow")["here"]
     assert page.post("resume", 409, run="slow")["error"] == "ActionRefusedError"
     page.post("cancel", run="slow")
     told = page.until("slow", "cancelled")
     assert "somebody cancelled it on the page" in told["said"]
+
+
+def test_a_run_that_waits_is_cancelled_and_one_that_has_ended_is_not(opened: Open) -> None:
+    page = opened()
+    assert page.post("cancel", run="asks", reason="not needed")["done"] == "The run was cancelled."
+    told = page.get("run", run="asks")
+    assert (told["run"]["status"], told["questions"]) == ("cancelled", [])
+    assert told["said"] == "run 'asks' was cancelled: not needed."
+    assert {node["path"]: node["status"] for node in told["nodes"]}["approve"] == "cancelled"
+    assert page.post("cancel", 409, run="done")["error"] == "RunEndedError"
+    assert page.post("cancel", 404, run="missing")["error"] == "UnknownRunError"
+
+
+def test_a_run_of_another_process_is_asked_to_stop_and_ended_once_that_process_turns_out_to_be_dead(
+    opened: Open, db: Path
+) -> None:
+    slow = begun_elsewhere(db, lambda: True)
+    page = opened(slow)
+    theirs = SQLiteStore(str(db))
+    lease = anyio.run(theirs.acquire, "slow", "somebody", 60)
+    asked = page.post("cancel", run="slow", reason="enough")
+    assert asked["done"] == "The process that has the run was asked to stop it."
+    assert page.get("run", run="slow")["cancelling"] == "enough"
+    page.post("cancel", run="slow", reason="asked twice")
+    anyio.run(theirs.release, lease)
+    told = page.until("slow", "cancelled")
+    assert (told["said"], told["cancelling"]) == ("run 'slow' was cancelled: enough.", None)
+    anyio.run(theirs.close)
 
 
 def test_when_the_server_ends_its_runs_are_let_go_of_and_go_on_elsewhere(opened: Open, db: Path) -> None:

@@ -98,24 +98,25 @@ class Page {
   // ------------------------------------------------------------------ the head
 
   #header() {
-    const { run, said, here, code, activations, attempts, amounts, last, problem } = this.state;
+    const { run, said, here, code, activations, attempts, amounts, last, problem, cancelling } = this.state;
     const act = (text, name, allowed, why) => h("button", { type: "button", disabled: !allowed, title: allowed ? null : why, onclick: () => this.#act(name) }, text);
     const goes = run.status === "running";
     const cost = Object.entries(amounts).map(([name, amount]) => `${name.replaceAll("_", " ")} ${Number(amount.toPrecision(6)).toLocaleString("en")}`);
-    const text = JSON.stringify([run, said, here, code, activations, attempts, amounts, problem]);
+    const text = JSON.stringify([run, said, here, code, activations, attempts, amounts, problem, cancelling]);
     if (text === this.written) return;
     this.written = text;
     const focused = this.head.contains(document.activeElement) ? document.activeElement.textContent : null;
     fill(this.head,
-      h("h1", {}, run.id, " ", badge(run.status), here ? h("span", { class: "tag" }, "goes on here") : null),
+      h("h1", {}, run.id, " ", badge(run.status), here ? h("span", { class: "tag" }, "goes on here") : null, cancelling ? h("span", { class: "tag" }, "asked to stop") : null),
       said ? h("p", { class: "said" }, said) : null,
+      cancelling ? h("p", { class: "faint" }, `Asked to stop: ${cancelling}. The process that has the run ends it within a few seconds; if that process is dead, its end is written here once its lease has run out.`) : null,
       problem ? h("p", { class: "said" }, `It stopped going on here: ${problem}`) : null,
       h("dl", { class: "facts" }, [["graph", run.graph], ["created", moment(run.created)], ["last event", moment(last)], ["events", run.events.toLocaleString("en")], ["activations", activations.toLocaleString("en")], ["attempts", attempts.toLocaleString("en")],
         run.user ? ["user", run.user] : null, run.session ? ["session", run.session] : null, cost.length ? ["used", cost.join(", ")] : null].filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
         run.parent ? h("div", {}, h("dt", {}, "fork of"), h("dd", {}, h("a", { href: link(run.parent) }, run.parent), ` after event ${run.fork_seq}`)) : null),
       h("div", { class: "tools" },
         act("Resume", "resume", code && !here && run.status !== "succeeded", code ? "there is nothing to resume" : "start the page with --graph to go on with runs"),
-        act("Cancel", "cancel", here && goes, "only runs that go on in this process can be cancelled here"),
+        act("Cancel", "cancel", (goes || run.status === "suspended") && !cancelling, cancelling ? "it was asked to stop" : "the run has ended"),
         act("Fork", "fork", true), h("a", { class: "button", href: run.parent ? `#/compare/${encodeURIComponent(run.parent)}?with=${encodeURIComponent(run.id)}` : `#/compare/${encodeURIComponent(run.id)}` }, run.parent ? "Compare with its parent" : "Compare"),
         h("a", { class: "button", href: address("export", { run: run.id }), download: true }, "Export"), h("a", { class: "button", href: address("export", { run: run.id, form: "events" }), download: true }, "Events as JSON lines"),
         h("button", { type: "button", onclick: () => this.#run() }, "Input and output")));
@@ -126,7 +127,27 @@ class Page {
     alarm("");
     if (name === "fork") { this.#fork(null); return; }
     if (name === "resume") { this.#resume(); return; }
-    try { say((await post(name, { run: this.id })).done); } catch (error) { alarm(error.message); }
+    this.#cancel();
+  }
+
+  #cancel() {
+    const reason = h("input", { name: "reason", maxlength: 500, autocomplete: "off" });
+    const wrong = h("p", { class: "wrong", role: "alert" });
+    const dialog = h("dialog", { "aria-labelledby": "cancel-title" }, h("form", {
+      novalidate: true, onsubmit: async (event) => {
+        event.preventDefault();
+        try { say((await post("cancel", { run: this.id, reason: reason.value.trim() || null })).done); dialog.close(); } catch (error) { wrong.textContent = error.message; }
+      },
+    }, h("h2", { id: "cancel-title" }, "Cancel this run?"), h("p", {}, "What is in flight is stopped and open questions are withdrawn. What has finished is kept, and the run can be resumed later."),
+    h("label", { class: "field" }, "Why ", h("span", { class: "faint" }, "(optional, kept in the log)"), reason), wrong,
+    h("div", { class: "tools" }, h("button", { class: "danger" }, "Cancel the run"), h("button", { type: "button", onclick: () => dialog.close() }, "Let it go on"))));
+    this.#open(dialog);
+  }
+
+  #open(dialog) {
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
   }
 
   async #resume(more = {}) {
@@ -409,9 +430,7 @@ class Page {
     edits, h("label", { class: "field" }, "Id of the new run", id), h("label", { class: "inline" }, goes, "resume it at once"), wrong,
     h("div", { class: "tools" }, h("button", { class: "main" }, "Fork"), h("button", { type: "button", onclick: () => dialog.close() }, "Leave")));
     dialog.append(form);
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
+    this.#open(dialog);
   }
 }
 
