@@ -156,7 +156,7 @@ def _cut_off(scope: Scope, join: JoinPlan, region: int) -> None:
     plan = scope.plan.regions[region]
     scope.over[region] = True
     if not scope.broken.isdisjoint(plan.inner):
-        scope.broken.add(region)  # as if it had got no further than the conflict inside
+        scope.broken |= {region}  # as if it had got no further than the conflict inside
         return
     if scope.state is not None:
         try:

@@ -191,7 +191,7 @@ class Fold:
                 self.answered.pop(activation, None)
             return values[0], later(activation.input)
         if kind in _LEFT and not (kind is StepSucceeded and values[0].startswith(PATCHED)):
-            self.machine.inherited.add(activation)
+            self.machine.inherit(activation)
         if kind is StepSucceeded:
             activation.stepped(values[0], Stored(values[1]))
             return values[0], self._read.plain(activation.key, values[1], ())[0], values[2]
@@ -236,7 +236,7 @@ class Fold:
             base, _, again = head.rpartition("!")
             parent = self.index.get(base if base and again.isdigit() else head)
             if parent is not None:
-                self.machine.inherited.add(parent)
+                self.machine.inherit(parent)
         self.machine.index = self.machine.foreseen = None
         if self.root is not None:
             read_scope(self.root)

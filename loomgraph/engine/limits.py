@@ -21,7 +21,8 @@ class Slots:
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self.used = 0
-        self._returning: deque[anyio.Event] = deque()
+        # None until somebody first has to wait: most runs have no limit
+        self._returning: deque[anyio.Event] | None = None
 
     @property
     def free(self) -> bool:
@@ -77,6 +78,8 @@ class Slots:
             self.used += 1
             return
         turn = anyio.Event()
+        if self._returning is None:
+            self._returning = deque()
         self._returning.append(turn)
         try:
             await turn.wait()

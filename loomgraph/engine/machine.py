@@ -45,6 +45,9 @@ Fact = tuple[Any, Any, tuple[Any, ...]]
 """(event class, activation or scope, the event's own fields): see `loomgraph.engine.facts`."""
 
 
+_NOBODY: frozenset[Activation] = frozenset()
+
+
 class Edits:
     """What was put in the place of what a log says, by activation key. `load` makes a live input of one of `inputs`."""
 
@@ -76,7 +79,7 @@ class Machine:
         self.foreseen: tuple[set[str], set[str]] | None = None
         self.edits: Edits | None = None
         # activations in which an earlier process left something durable: a step, a question, a graph it had begun
-        self.inherited: set[Activation] = set()
+        self.inherited: frozenset[Activation] | set[Activation] = _NOBODY
         self.commands: deque[Command] = deque()
         self.facts: list[Fact] = []
 
@@ -158,6 +161,12 @@ class Machine:
             activation.scope.limit_reached(activation, self.limit)
             return False
         return True
+
+    def inherit(self, activation: Activation) -> None:
+        """An earlier process left something durable in this activation."""
+        if isinstance(self.inherited, frozenset):
+            self.inherited = set()
+        self.inherited.add(activation)
 
     def items_of(self, value: Any) -> Sequence[Any] | None:
         """The items of a map's input in a fixed order; None if it has none."""

@@ -340,12 +340,6 @@ class Scheduler:
     async def _work(self) -> None:
         self.spawning = False
         self.live += 1
-        await self._drain()
-        self.live -= 1
-        if self.waits is not None:
-            self.waits.wake()
-
-    async def _drain(self) -> None:
         while True:
             activation: Activation | None = None
             with anyio.CancelScope() as scope:
@@ -370,10 +364,13 @@ class Scheduler:
                     activation = self.next()
                 else:
                     if not self.ready or not self.slots.free:
-                        return
+                        break
                     continue  # held back by a reader
             if scope.cancelled_caught and activation is not None and activation.task is scope:
                 self.cancelled(activation)
+        self.live -= 1
+        if self.waits is not None:
+            self.waits.wake()
 
     def cancelled(self, activation: Activation) -> None:
         """An attempt has stopped because it was asked to."""

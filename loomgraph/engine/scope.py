@@ -25,6 +25,25 @@ __all__ = ["FAILED", "RUNNING", "SETTLED", "WAITING", "Scope"]
 WAITING, RUNNING, SETTLED, FAILED = 0, 1, 2, 3
 
 
+class _Loops:
+    """What a scope counts by region, for a graph with loops. Of the region that is no loop, nothing ever changes."""
+
+    __slots__ = ("back", "hold", "iters", "over", "vectors")
+
+    def __init__(self, paths: list[int]) -> None:
+        self.over = [False] * len(paths)
+        self.iters = [0] * len(paths)
+        self.vectors: list[tuple[int, ...]] = [(0,) * depth for depth in paths]
+        self.back: list[list[tuple[int, Any]]] = [[] for _ in paths]
+        self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in paths]
+
+
+# shared, because a process may hold very many runs at once, and all that each of them keeps is garbage to look through
+_NO_LOOPS = _Loops([0])
+_UNSEEN: list[View | None] = []
+_NONE: frozenset[int] = frozenset()
+
+
 class Scope:
     """The machine's state for one graph. `parent` is the activation it runs inside, None for the run's own graph."""
 
@@ -85,18 +104,16 @@ class Scope:
         self.inflight = 0
         self.todo: list[int] = []
         self.open = [r.units for r in plan.regions]
-        self.over = [False] * len(plan.regions)
-        self.broken: set[int] = set()  # loops that failed as a whole, so they never end
-        self.iters = [0] * len(plan.regions)
-        self.vectors: list[tuple[int, ...]] = [(0,) * len(r.path) if i else () for i, r in enumerate(plan.regions)]
-        self.back: list[list[tuple[int, Any]]] = [[] for _ in plan.regions]
-        self.hold: list[dict[int, tuple[Any, int]]] = [{} for _ in plan.regions]
+        self.broken = _NONE  # loops that failed as a whole, so they never end
+        regions = _NO_LOOPS if len(plan.regions) == 1 else _Loops([len(r.path) for r in plan.regions])
+        self.over, self.iters, self.vectors = regions.over, regions.iters, regions.vectors
+        self.back, self.hold = regions.back, regions.hold
         self.joins = early.fresh(plan)
         # the failures behind skipped edges: into a node that waits, and towards the next iteration or out of a loop
         self.lost: dict[int, Causes] = {}
         self.spilt: dict[int, Causes] = {}
         self.troubles: list[list[Trouble]] = []
-        self.places: list[tuple[int, tuple[int, ...]]] = []
+        self.places: list[tuple[int, tuple[int, ...]]] | None = None
         self.stopping = False
         self.ended = False
         self.reached = False
@@ -105,7 +122,7 @@ class Scope:
         self.waiter: Any = None
         spec = plan.definition.state
         self.state = None if spec is None else StateRun(plan, spec, initial)
-        self.seen: list[View | None] = [None] * (plan.end + 1) if self.state is not None else []
+        self.seen: list[View | None] = _UNSEEN if self.state is None else [None] * (plan.end + 1)
 
     # ------------------------------------------------------------------ in
 
@@ -152,6 +169,8 @@ class Scope:
         A drained scope has the same failures whatever the timing, so they are kept in the order of their `place`.
         """
         if self.drains:
+            if self.places is None:
+                self.places = []
             at = bisect.bisect_right(self.places, place)
             self.places.insert(at, place)
             self.troubles.insert(at, troubles)
@@ -351,7 +370,7 @@ class Scope:
     def region_failed(self, region: int, error: Exception) -> None:
         """A loop as a whole cannot go on."""
         self.over[region] = True
-        self.broken.add(region)
+        self.broken |= {region}
         subject = self.header(region)
         self.halt([(failure_of(subject, error), error)], (subject.node, subject.iteration))
 

@@ -107,6 +107,9 @@ class Graph(Drawable, Generic[InT, OutT]):
         from loomgraph.runtime.carrying import carry
         from loomgraph.runtime.options import RunOptions
         from loomgraph.runtime.run import Run
+
+        if store is None:
+            return await carry(Run(self._compiled, value, RunOptions(**options)))
         from loomgraph.store.opening import opened
 
         async with opened(store) as kept:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from loomgraph.errors import DefinitionError
+from loomgraph.events import VERSION
 from loomgraph.graph.budget import Account, Budget, UserBudget
 from loomgraph.graph.definition import OnFailure
 from loomgraph.runtime.durable import Durability
@@ -100,6 +101,19 @@ class RunOptions:
     def interrupts(self) -> bool:
         """Whether the run is told to stop anywhere."""
         return bool(self.interrupt_before or self.interrupt_after)
+
+    def header(self, run_id: str, graph: str, fingerprint: str, created: float) -> RunHeader:
+        """What a store keeps of a run that begins, at `created` seconds since the epoch."""
+        return RunHeader(
+            run_id=run_id,
+            graph=graph,
+            fingerprint=fingerprint,
+            created=created,
+            user_id=self.user_id,
+            session_id=self.session_id,
+            metadata=json.dumps(dict(self.metadata or {})),
+            version=VERSION,
+        )
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

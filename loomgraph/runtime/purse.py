@@ -29,6 +29,7 @@ __all__ = ["Purse", "spent_by_user"]
 # how long what a dead process held is held for it, in seconds: longer than any call of a model takes
 _HELD = 3600.0
 SECONDS = "seconds"
+_NONE: frozenset[str] = frozenset()
 
 
 class Purse:
@@ -40,7 +41,9 @@ class Purse:
         self._own = isinstance(budget, Budget)
         self._since = 0.0
         self.user = None if options.user_budget is None else _user_account(options, run_id, store)
-        self.limits = frozenset(self.account.limits) | frozenset({} if self.user is None else self.user.limits)
+        self.limits = frozenset(self.account.limits) if self.account.limits else _NONE
+        if self.user is not None:
+            self.limits |= frozenset(self.user.limits)
 
     def count(self, entries: Sequence[Entry], copied: int) -> None:
         """What the run used in its earlier lives; the first `copied` entries are those of the run it is a fork of."""

@@ -251,7 +251,7 @@ class Redrive:
             if _fits(activation, basis, was):
                 self._keep_step(activation, past)
         if any(not step.startswith(PATCHED) for step in activation.steps):
-            self._machine.inherited.add(activation)
+            self._machine.inherit(activation)
 
     def _keep_step(self, activation: Activation, past: Past) -> None:
         kind, _, values = past

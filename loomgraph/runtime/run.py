@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.compile.values import validator
+from loomgraph.engine.activation import Activation
 from loomgraph.engine.attempts import unwrapped
 from loomgraph.engine.facts import Shadow, key_of
 from loomgraph.engine.journal import Journal
@@ -33,7 +34,6 @@ from loomgraph.errors import (
 )
 from loomgraph.errors.redaction import redact
 from loomgraph.events import (
-    VERSION,
     NodeCancelled,
     RunCancelled,
     RunFailed,
@@ -60,7 +60,7 @@ from loomgraph.runtime.redrive import Answers
 from loomgraph.runtime.result import RunResult, RunStatus, finished
 from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.codec import Codec
-from loomgraph.store.protocol import HeaderChanges, Message, RunHeader, Store
+from loomgraph.store.protocol import HeaderChanges, Message, Store
 
 __all__ = ["GrownError", "Run"]
 
@@ -119,12 +119,13 @@ class Run:
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
         self.purse = Purse(options, self.run_id, store)
-        settings = self._settings(store)
+        self._metadata = dict(options.metadata or {})
+        self._settings: RunSettings | None = None
         self.scheduler = Scheduler(
             self.machine,
             self.journal,
             limit=options.limit,
-            context=lambda activation, scheduler: RunContext(settings, activation, scheduler),
+            context=self._context,
             chance=random.random,
             begin=initial_fields,
             monotonic=time.monotonic,
@@ -133,19 +134,20 @@ class Run:
         if options.interrupts:
             self.asking()
 
-    def _settings(self, store: Store | None) -> RunSettings:
-        """What every context of this run has."""
-        options = self.options
-        return RunSettings(
-            self.run_id,
-            self.asking,
-            options.user_id,
-            options.session_id,
-            options.deps,
-            dict(options.metadata or {}),
-            self.purse,
-            Notes(store, self.run_id, options.user_id),
-        )
+    def _context(self, activation: Activation, scheduler: Scheduler) -> RunContext:
+        if self._settings is None:  # few nodes ask for their context
+            options, store = self.options, None if self.keeper is None else self.keeper.store
+            self._settings = RunSettings(
+                self.run_id,
+                self.asking,
+                options.user_id,
+                options.session_id,
+                options.deps,
+                self._metadata,
+                self.purse,
+                Notes(store, self.run_id, options.user_id),
+            )
+        return RunContext(self._settings, activation, scheduler)
 
     def _journal(self, store: Store | None) -> Journal:
         if store is None:
@@ -215,10 +217,11 @@ class Run:
 
     async def once(self) -> RunResult[Any]:
         """Drive the run until it lets go of this process. Raises GrownError if it is to be read again first."""
+        if self.keeper is None:
+            return await self._perform(self._begin())
         if self.recorded is None:
             start = self._begin()
         else:
-            assert self.keeper is not None
             inbox = await self.keeper.look(self.recorded.inbox)
             reason = self.keeper.asked(inbox)
             if reason is not None:
@@ -226,8 +229,6 @@ class Run:
             start = self._go_on(self.recorded, inbox)
             if self.status == "suspended":
                 return self.result()  # nothing has come in, so nothing goes on
-        if self.keeper is None:
-            return await self._perform(start)
         recorded = self.recorded
         if recorded is not None and recorded.header.status == "succeeded" and not recorded.rerun:
             root = start()
@@ -241,7 +242,9 @@ class Run:
         journal = self.journal
         assert isinstance(journal, DurableJournal)
         if self.recorded is None:
-            await keeper.create(journal, self._header())
+            compiled = self.compiled
+            header = self.options.header(self.run_id, compiled.definition.name, compiled.fingerprint, time.time())
+            await keeper.create(journal, header)
         else:
             await keeper.acquire(journal)
         try:
@@ -293,15 +296,21 @@ class Run:
         start: tuple[Any, ...] = (definition.name, self.compiled.fingerprint, self.value, taken, given)
         self.journal.add(kind, None, start if kind is RunStarted else (*start, {}, {}))
 
-        def open_scope() -> Scope:
-            if refused is not None:
-                raise refused
-            if self._asking is not None:
-                self._asking.take_in(inbox)
-                self._asking.begin()
-            return self.machine.open(self.compiled.plan, self.value, taken, fields)
+        return partial(self._open, inbox, taken, fields, refused)
 
-        return open_scope
+    def _open(
+        self,
+        inbox: Sequence[Message],
+        taken: tuple[int, ...],
+        fields: dict[str, Any],
+        refused: ActivationError | None,
+    ) -> Scope:
+        if refused is not None:
+            raise refused
+        if self._asking is not None:
+            self._asking.take_in(inbox)
+            self._asking.begin()
+        return self.machine.open(self.compiled.plan, self.value, taken, fields)
 
     def _go_on(self, recorded: Recorded, inbox: Sequence[Message]) -> Callable[[], Scope]:
         """Fold the log; returns what hands out the scope as the log left it."""
@@ -405,19 +414,6 @@ class Run:
         await anyio.sleep(seconds)
         self._expired = seconds
         self.cancel(f"its deadline of {seconds:g} s passed")
-
-    def _header(self) -> RunHeader:
-        options = self.options
-        return RunHeader(
-            run_id=self.run_id,
-            graph=self.compiled.definition.name,
-            fingerprint=self.compiled.fingerprint,
-            created=time.time(),
-            user_id=options.user_id,
-            session_id=options.session_id,
-            metadata=json.dumps(dict(options.metadata or {})),
-            version=VERSION,
-        )
 
     # ------------------------------------------------------------------ the end
 
