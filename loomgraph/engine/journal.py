@@ -64,6 +64,11 @@ class Journal:
         """How many entries readers may see: those that a crash cannot take back."""
         return len(self.entries)
 
+    @property
+    def written(self) -> int:
+        """How many entries are durable."""
+        return len(self.entries)
+
     def prepare(self, activation: Any, value: Any, updates: Any) -> None:
         """An activation is about to report this; a journal that stores values refuses here what it cannot store."""
 

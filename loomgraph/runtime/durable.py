@@ -74,6 +74,10 @@ class DurableJournal(Journal):
         # before it is owned, what is recorded may be discarded: somebody else may have the run
         return self._written if self.durability == "sync" or not self._until else len(self.entries)
 
+    @property
+    def written(self) -> int:
+        return self._written
+
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         self.log.prepare(activation, value, updates)
 

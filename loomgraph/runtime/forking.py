@@ -25,9 +25,11 @@ from loomgraph.runtime.format import KINDS
 from loomgraph.runtime.history import place_of
 from loomgraph.runtime.keeper import owner_name
 from loomgraph.runtime.logbook import read_stored
+from loomgraph.runtime.notes import taken_along
 from loomgraph.runtime.recorded import Recorded, changes, read
+from loomgraph.runtime.redrive import passes
 from loomgraph.store.codec import Rows
-from loomgraph.store.protocol import Batch, RunHeader, RunStatus, Store, StoredEvent, StoredValue
+from loomgraph.store.protocol import Batch, Message, RunHeader, RunStatus, Store, StoredEvent, StoredValue
 
 __all__ = ["copied", "fork"]
 
@@ -56,14 +58,17 @@ async def fork(
         {key: output_ref(run_id, log, key, value) for key, value in gives.items()},
     )
     same = not changes(recorded, compiled)
-    events = list(known)
+    events, given_anew = list(known), ""
     if begin is not None or edits.inputs or edits.outputs or not same:
         edited = _in_place(recorded, edits) if same and begin is None else None
         if edited is not None:
             events[-1] = edited
+            given_anew = edited.key if KINDS[edited.kind] is NodeStarted else ""
         else:
             events.append(_redriven(recorded, compiled, edits, begin))
-    return await _create(store, _header(recorded.header, compiled, new_id, events, stop), events, log.rows, stop)
+    header = _header(recorded.header, compiled, new_id, events, stop)
+    notes = await _notes(store, header, known, at, given_anew)
+    return await _create(store, header, events, log.rows, notes)
 
 
 async def copied(store: Store, run_id: str, new_id: str | None, at: int | str | None) -> str:
@@ -71,15 +76,29 @@ async def copied(store: Store, run_id: str, new_id: str | None, at: int | str | 
     stored = await read_stored(store, run_id)
     stop = place_of(run_id, stored.events, at) + 1
     events = stored.events[:stop]
-    return await _create(store, _header(stored.header, None, new_id, events, stop), events, {}, stop)
+    header = _header(stored.header, None, new_id, events, stop)
+    return await _create(store, header, events, {}, await _notes(store, header, events, at))
 
 
-async def _create(store: Store, header: RunHeader, events: list[StoredEvent], rows: Rows, stop: int) -> str:
-    """Write a fork of its parent's first `stop` events and what was changed; returns its id."""
+async def _notes(
+    store: Store, header: RunHeader, known: list[StoredEvent], at: int | str | None, given_anew: str = ""
+) -> list[Message]:
+    """What had been noted where the fork leaves; `given_anew` is the activation whose input was edited there."""
     assert header.parent is not None
-    digests = await store.digests(header.parent, stop)
+    # what was written when all events up to there were durable came after them
+    last = len(known) if at is None else len(known) - 1
+    inbox = await store.inbox(header.parent)
+    return taken_along(inbox, header.run_id, passes(known), last, given_anew)
+
+
+async def _create(store: Store, header: RunHeader, events: list[StoredEvent], rows: Rows, notes: list[Message]) -> str:
+    """Write a fork of its parent's first events and what was changed; returns its id."""
+    assert header.parent is not None
+    assert header.fork_seq is not None
+    digests = await store.digests(header.parent, header.fork_seq + 1)
     values = [StoredValue(digest, data) for digest, data in rows.items()]
-    lease = await store.create(header, Batch(events, values, digests), owner=owner_name(), ttl=60.0)
+    batch = Batch(events, values, digests, messages=notes)
+    lease = await store.create(header, batch, owner=owner_name(), ttl=60.0)
     await store.release(lease)
     return header.run_id
 

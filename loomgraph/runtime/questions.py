@@ -31,6 +31,7 @@ from loomgraph.errors import (
 from loomgraph.events import QuestionAsked, SignalAwaited
 from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import check_version, read_event
+from loomgraph.runtime.notes import Note
 from loomgraph.runtime.waiting import Question, WaitingFold, plain_fields
 from loomgraph.store.codec import Codec
 from loomgraph.store.protocol import FINISHED, UNSEALED, Message, RunHeader, Store
@@ -217,7 +218,7 @@ def _read(message: Message) -> Answer | Signal | str | None:
             f"Post it again through the store with its key"
         )
     if message.kind not in ("answer", "signal"):
-        return None
+        return _unread_note(message)
     try:
         fields = from_json(message.data)
         if message.kind == "answer":
@@ -232,6 +233,14 @@ def _read(message: Message) -> Answer | Signal | str | None:
         pass
     parts = "id, asked, answer and by" if message.kind == "answer" else "signal and value"
     return f"it is no JSON object with {parts}, as loomgraph.runtime.questions.{message.kind} sends it"
+
+
+def _unread_note(message: Message) -> str | None:
+    try:
+        Note.of(message)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 # ---------------------------------------------------------------------- checks

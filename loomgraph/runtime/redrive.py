@@ -9,6 +9,7 @@ What a node reads besides (deps, metadata, the clock, the world) is not looked a
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from loomgraph.events import (
 from loomgraph.runtime.asking import DOUBT
 from loomgraph.runtime.durable import DurableJournal
 from loomgraph.runtime.format import LogFormat, read_event
+from loomgraph.runtime.notes import Notes
 from loomgraph.runtime.traces import Basis, Trace
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.protocol import StoredEvent
@@ -77,10 +79,12 @@ class _Earlier:
 
 
 class Answers(NamedTuple):
-    """How answers are taken over: whether what must not happen twice may, and who records those of people."""
+    """How answers are taken over: whether what must not happen twice may, who records those of people, and the run's
+    notes, of which those of earlier passes hold whose activations are given the same."""
 
     again: bool
     record: Callable[[Any, Any, tuple[Any, ...]], None]
+    notes: Notes
 
 
 class Redrive:
@@ -105,8 +109,16 @@ class Redrive:
         # what old passes had asked and not yet had an answer to, while their steps are gone through
         self._asked: dict[str, Past] = {}
         self._trace: Trace | None = None
+        # what activations were given when they began: in earlier passes, by where those began; in this one, by key
+        self._given: dict[tuple[str, int], Basis] = {}
+        self._gives: dict[str, Basis] = {}
+        self._passes = passes(history)
+        # of this pass: what was taken over, and items of lists, which have a place of their own
+        self._reused: set[str] = set()
+        self._listed: set[str] = set()
         self._read(history)
         journal.listener = self.tell
+        answers.notes.begin, answers.notes.holds = len(history), self.holds
 
     def tell(self, events: list[StoredEvent]) -> None:
         """Events of this pass, from its RunRedriven on."""
@@ -118,7 +130,39 @@ class Redrive:
         assert self._trace is not None
         self._trace.foresee(pasts)
         for past in pasts:
+            kind, key, values = past
+            if kind in _SETTLED and key in self._earlier:
+                self._basis(key)
+                if values[-1] == "reused":
+                    self._reused.add(key)
             self._trace.tell(past)
+            if kind is NodeStarted and key in self._earlier:
+                self._basis(key)
+
+    def holds(self, key: str, seq: int) -> bool:
+        """Whether what an activation noted in an earlier pass, when so many events were durable, holds in this one.
+
+        It does where the activation is given the same, and where one was taken over whose code ran it with ctx.run.
+        """
+        self._journal.encode()
+        begin = self._passes[bisect_left(self._passes, seq) - 1]
+        return self._same(key, begin) or any(
+            owner in self._reused and self._same(owner, begin) for owner in _owners(key)
+        )
+
+    def _same(self, key: str, begin: int) -> bool:
+        was, now = self._given.get((key, begin)), self._gives.get(key)
+        if was is None or now is None:
+            return False
+        return was.whole == now.whole or (was.item == now.item and (key in self._reused or key in self._listed))
+
+    def _basis(self, key: str) -> Basis | None:
+        """What an activation of this pass is given, as it is when it begins."""
+        assert self._trace is not None
+        basis = self._gives.get(key) or self._trace.basis(key)
+        if basis is not None:
+            self._gives[key] = basis
+        return basis
 
     def find(self, activation: Activation) -> Answer | None:
         """What earlier passes, or an edit, say of an activation that is about to start; None if it has to run."""
@@ -134,8 +178,9 @@ class Redrive:
             limited = plan.definition.nodes[activation.node].limit is not None
             return None if limited else Answer(found.seq, enter=True)
         self._journal.encode()
-        assert self._trace is not None
-        basis = self._trace.basis(key)
+        basis = self._basis(key)
+        if activation.owner is not None and not isinstance(activation.owner.input, (set, frozenset)):
+            self._listed.add(key)
         for old in reversed(found.answers):
             if basis is not None and _fits(activation, basis, old.basis) and not self._touched(key):
                 answer = self._answer(activation, old)
@@ -154,7 +199,7 @@ class Redrive:
         updates: Any = []
         if found is not None and found.answers:
             self._journal.encode()
-            basis = None if self._trace is None else self._trace.basis(activation.key)
+            basis = self._basis(activation.key)
             fitting = [old for old in found.answers if basis is not None and _fits(activation, basis, old.basis)]
             if fitting and fitting[-1].past[0] is not NodeFailed:
                 updates = fitting[-1].past[2][3]
@@ -295,11 +340,11 @@ class Redrive:
                 if past[0] is NodeStarted:
                     trace.tell(past)  # an edited input comes with it
                 if past[0] in _OF_INTEREST:
-                    self._note(trace, seq, past)
+                    self._note(trace, begin, seq, past)
                 if past[0] is not NodeStarted:
                     trace.tell(past)
 
-    def _note(self, trace: Trace, seq: int, past: Past) -> None:
+    def _note(self, trace: Trace, begin: int, seq: int, past: Past) -> None:
         kind, key, _ = past
         earlier = self._earlier.setdefault(key, _Earlier())
         earlier.seq = seq
@@ -307,6 +352,8 @@ class Redrive:
         basis = None if activation is None else trace.basis(key)
         if kind is NodeStarted:
             earlier.began.append(basis)
+            if basis is not None:
+                self._given[key, begin] = basis
         elif activation is None or basis is None:
             return  # in a graph that the log does not keep
         elif kind in _PARTS:
@@ -320,6 +367,17 @@ class Redrive:
             earlier.failed.append(_Old(seq, basis, past, list(_ways(trace, activation))))
 
 
+def _owners(key: str) -> Iterator[str]:
+    """The activations whose code ran the graphs, with ctx.run, that a key lies in; the innermost first."""
+    at = key.rfind("/@")
+    while at >= 0:
+        head = key[:at]
+        base, _, again = head.rpartition("!")
+        yield base if base and again.isdigit() else head
+        at = key.rfind("/@", 0, at)
+
+
+_SETTLED = frozenset({NodeSucceeded, NodeFailed})
 _PARTS = frozenset({StepSucceeded, QuestionAsked, QuestionAnswered, SignalReceived})
 _OF_INTEREST = _PARTS | {NodeStarted, AttemptFailed, NodeSucceeded, NodeHeld, NodeFailed}
 

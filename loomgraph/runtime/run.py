@@ -119,6 +119,7 @@ class Run:
         self.machine = Machine(self.run_id, cap, on_failure=options.on_failure)
         self.journal = self._journal(store)
         self.purse = Purse(options, self.run_id, store)
+        self.notes = Notes(store, self.run_id, options.user_id, lambda: self.journal.written)
         self._metadata = dict(options.metadata or {})
         self._settings: RunSettings | None = None
         self.scheduler = Scheduler(
@@ -136,7 +137,7 @@ class Run:
 
     def _context(self, activation: Activation, scheduler: Scheduler) -> RunContext:
         if self._settings is None:  # few nodes ask for their context
-            options, store = self.options, None if self.keeper is None else self.keeper.store
+            options = self.options
             self._settings = RunSettings(
                 self.run_id,
                 self.asking,
@@ -145,7 +146,7 @@ class Run:
                 options.deps,
                 self._metadata,
                 self.purse,
-                Notes(store, self.run_id, options.user_id),
+                self.notes,
             )
         return RunContext(self._settings, activation, scheduler)
 
@@ -354,7 +355,7 @@ class Run:
         def take_over(kind: Any, subject: Any, values: tuple[Any, ...]) -> None:
             self.asking().record(kind, subject, values)
 
-        return Answers(self.options.in_doubt == "rerun", take_over)
+        return Answers(self.options.in_doubt == "rerun", take_over, self.notes)
 
     def _once_more(self, recorded: Recorded, inbox: Sequence[Message]) -> Callable[[], Scope]:
         """Begin another pass, with this graph, and with all that was recorded as its history."""

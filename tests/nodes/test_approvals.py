@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from loomgraph import Agent
+from loomgraph import START, Agent
 from loomgraph.errors import InvalidAnswerError, RunBusyError
 from loomgraph.models import ScriptedModel, ToolCall, assistant
 from loomgraph.nodes.permissions import Approval, Permissions, Rule, forget
@@ -96,6 +96,23 @@ async def test_an_approval_is_remembered_for_the_run_and_for_these_arguments_onl
     assert question.question["arguments"] == {"to": "bob"}
     assert (await agent.run("Send.", store=store, run_id="other")).status == "suspended"
     assert sent == ["ada", "ada"]
+
+
+async def test_a_fork_remembers_what_was_approved_before_its_place_and_not_what_was_approved_later() -> None:
+    store = MemoryStore()
+    agent = sender([{"to": "ada"}], [{"to": "ada"}])
+    asked = await agent.run("Send.", store=store, run_id="r")
+    before = await agent.graph.fork("r", store=store)
+    yes = {asked.questions[0].id: Approval(approve=True, remember="run")}
+    done = await agent.resume("r", store=store, answers=yes)
+    later = [record.key for record in done.activations if record.node == asked.questions[0].node]
+    assert sent == ["ada", "ada"]
+    for inputs in ({}, {START: "Send."}):
+        sent.clear()
+        fork = await agent.graph.fork("r", store=store, at=later[0], inputs=inputs)
+        assert (await agent.resume(fork, store=store)).status == "succeeded"
+        assert sent == ["ada"], "the first is taken over, and the second not asked about again"
+    assert [q.question["arguments"] for q in (await agent.resume(before, store=store)).questions] == [{"to": "ada"}]
 
 
 async def test_an_approval_is_remembered_for_the_user_in_other_runs_until_it_is_forgotten() -> None:
