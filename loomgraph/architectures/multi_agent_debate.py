@@ -27,7 +27,7 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import Called, Member, refuse_tools
+from loomgraph.architectures.workers import Called, Member, Sharing, refuse_tools, shares
 from loomgraph.errors import (
     ArchitectureError,
     DebateQuorumError,
@@ -130,12 +130,16 @@ class Disagreed(Debate[TaskT, OutT], Generic[TaskT, OutT]):
 
 
 class Turn(Travelling, Generic[TaskT, OutT]):
-    """One debater's turn: the task, and the positions of the round before. `place` is the node that takes it."""
+    """One debater's turn: the task, and the positions of the round before. `place` is the node that takes it.
+
+    `earlier` are the rounds before that one, where debaters share the conversation.
+    """
 
     task: TaskT
     debater: str
     place: str
     positions: list[Position[OutT]]
+    earlier: list[list[Position[OutT]]] = Field(default_factory=list[Any])
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,9 @@ class MultiAgentDebate:
     A debater that fails for one of `sits_out` sits out from then on; the rest go on. With fewer than `quorum` left (by
     default more than half, and two at least) the run fails with DebateQuorumError, which has all positions.
 
+    A debater sees the task, its own last answer and those of the others; with `conversation="shared"` the rounds
+    before that one too, as the paper's debaters do.
+
     Calls of models: N(1 + r) + J, for N debaters of one call each, r rounds after the first, and J = 1 if a judge had
     to decide; plus one for each answer that had to be repaired. Raises DefinitionError.
     """
@@ -177,6 +184,7 @@ class MultiAgentDebate:
     quorum: int | None = None
     alike: Callable[[Any, Any], float] = likeness
     sits_out: tuple[type[Exception], ...] = SITS_OUT
+    conversation: Sharing = "fresh"
     again: str = AGAIN
     judge_instructions: str = JUDGE
     judge_model: Model | str | None = None
@@ -198,6 +206,7 @@ class MultiAgentDebate:
         kinds = _Kinds.of(agent)
         places = self._places(agent)
         seats = self._seats(places)
+        shared = shares(agent.name, self.conversation)
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
 
         async def begin(task: Any) -> Any:
@@ -209,8 +218,9 @@ class MultiAgentDebate:
         async def invite(debate: Any) -> Any:
             out = {absent.debater for absent in debate.absent}
             last: list[Any] = debate.rounds[-1] if debate.rounds else []
+            earlier: list[Any] = debate.rounds[:-1] if shared else []
             return [
-                kinds.turn(task=debate.task, debater=name, place=place, positions=last)
+                kinds.turn(task=debate.task, debater=name, place=place, positions=last, earlier=earlier)
                 for name, place in seats
                 if name not in out
             ]
@@ -267,7 +277,11 @@ class MultiAgentDebate:
                 f"other_answer_{number}": f"{position.debater}:\n{shown(position.answer)}"
                 for number, position in enumerate(others, 1)
             }
-            return sections(task=task, your_answer=own[0] if own else None, **told, now=again)
+            before = {
+                f"round_{number}": "\n\n".join(f"{said.debater}:\n{shown(said.answer)}" for said in positions)
+                for number, positions in enumerate(given.earlier, 1)
+            }
+            return sections(task=task, **before, your_answer=own[0] if own else None, **told, now=again)
 
         members: dict[str, Member] = {}
         for name, does in named:

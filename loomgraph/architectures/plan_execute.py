@@ -27,7 +27,7 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import Member, refuse_tools
+from loomgraph.architectures.workers import Member, Sharing, refuse_tools, shares
 from loomgraph.errors import (
     CyclicPlanError,
     DefinitionError,
@@ -122,12 +122,16 @@ class PlanAndExecute:
     which sees what there is already, at most `max_replans` times. After that a failed step ends the run, with what was
     finished; resumed, the run goes on with that step.
 
+    A step sees the task and the results that it `needs`; with `conversation="shared"` also those that they needed, all
+    the way back, and what earlier plans came to. What it does not need may or may not be done by then: it is not shown.
+
     Model calls: 1, those of the steps, 1 for each new plan, 1. Stops when the plan is done.
     """
 
     step: Part = "react"
     max_steps: int = 8
     max_replans: int = 1
+    conversation: Sharing = "fresh"
     planner_model: Model | str | None = None
     synthesizer_model: Model | str | None = None
     plan_instructions: str = PLAN
@@ -165,7 +169,8 @@ class PlanAndExecute:
         begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Steps), name="begin")
         check = _checker(self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Steps, gives=Planned | Steps, answer=StepPlan))
-        execute = wf.node(_Execute(worker, self.max_replans), name="execute")
+        shared = shares(agent.name, self.conversation)
+        execute = wf.node(_Execute(worker, self.max_replans, shared=shared), name="execute")
         synthesize = wf.node(synthesizer, name="synthesize")
         most = (1 + self.max_replans) * (1 + agent.repairs)
         wf.chain(START, begin, plan)
@@ -198,8 +203,8 @@ class PlanAndExecute:
 class _Execute:
     """The body of the node that carries a plan out: each step nodes of a graph that is made from the plan."""
 
-    def __init__(self, worker: Graph[Any, Any], replans: int) -> None:
-        self.worker, self.replans = worker, replans
+    def __init__(self, worker: Graph[Any, Any], replans: int, *, shared: bool) -> None:
+        self.worker, self.replans, self.shared = worker, replans, shared
         self.__name__ = "execute"
         gives: Any = Done | Steps if replans else Done
         self.__loomgraph_signature__ = Signature((Param("planned", Planned, required=True),), gives, "async", "ctx")
@@ -210,14 +215,14 @@ class _Execute:
         """The steps with their results: done, or to be planned anew."""
         steps = planned.steps
         last = len(steps.plans) > self.replans
-        graph = _graph_of(steps, self.worker, forgiving=not last)
+        graph = _graph_of(steps, self.worker, forgiving=not last, shared=self.shared)
         results: list[StepResult] = await ctx.run(graph, planned, key="plan")
         done = steps.model_copy(update={"results": [*steps.results, *results]})
         return done if any(result.failed for result in results) else Done(steps=done)
 
     def __loomgraph_fingerprint__(self) -> str:
-        """What does a step, and whether a plan can be made anew."""
-        return f"{self.worker.fingerprint} {self.replans > 0}"
+        """What does a step and what it sees, and whether a plan can be made anew."""
+        return f"{self.worker.fingerprint} {self.replans > 0}{' shared' if self.shared else ''}"
 
 
 class _Briefing:
@@ -243,16 +248,19 @@ class _Briefing:
         return self.step.model_dump_json()
 
 
-def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool) -> Graph[Planned, list[StepResult]]:
-    """The graph of the last plan. `forgiving`: a step that fails has a result that says so."""
+def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool, shared: bool) -> Graph[Planned, list[StepResult]]:
+    """The graph of the last plan. `forgiving`: a step that fails has a result that says so. `shared`: a step sees what
+    is behind the results that it needs, too."""
     wf = Workflow("plan", input=Planned, output=list[StepResult])
     plan = steps.plans[-1].steps
     had = {result.id: result for result in steps.results}
     noted_by: dict[str, Any] = {}
     briefs: dict[str, Any] = {}
-    own = {step.id for step in plan}
+    own = {step.id: step for step in plan}
     for step in plan:
         before = [had[need] for need in dict.fromkeys(step.needs) if need not in own]
+        if shared:
+            before = [result for id, result in had.items() if id not in own and not result.failed]
         waits = any(need in own for need in step.needs)
         briefs[step.id] = brief = wf.node(_Briefing(steps.task, step, before, waits=waits), name=f"brief {step.id}")
         work = wf.node(worker, name=f"step {step.id}")
@@ -264,7 +272,8 @@ def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool) -> Graph[Pla
             wf.on_error(work, note)
         noted_by[step.id] = note
     for step in plan:
-        waits_for = [noted_by[need] for need in dict.fromkeys(step.needs) if need in own]
+        direct = [need for need in dict.fromkeys(step.needs) if need in own]
+        waits_for = [noted_by[need] for need in (_behind(direct, own) if shared else direct)]
         if waits_for:
             wf.join(waits_for, into=briefs[step.id])
         else:
@@ -273,6 +282,18 @@ def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool) -> Graph[Pla
     wf.join(list(noted_by.values()), into=results)
     wf.edge(results, END)
     return wf.compile()
+
+
+def _behind(needs: Sequence[str], plan: Mapping[str, Step]) -> list[str]:
+    """These steps of the plan and those that they need, all the way back, in the order of the plan."""
+    found: set[str] = set()
+    left = list(needs)
+    while left:
+        need = left.pop()
+        if need in plan and need not in found:
+            found.add(need)
+            left += plan[need].needs
+    return [id for id in plan if id in found]
 
 
 def _noter(id: str, task: str) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from loomgraph.errors import (
     ToolInputError,
 )
 from loomgraph.models.messages import UserMessage
+from loomgraph.nodes.conversation import Conversation
 from loomgraph.tools.calls import ToolCall, ToolResult
 from loomgraph.tools.ordering import OrderedCall, order_calls
 from loomgraph.tools.tool import Tool
@@ -32,6 +33,7 @@ __all__ = [
     "calls_of",
     "check_plan",
     "earlier",
+    "said_in",
     "settled",
     "to_plan",
     "to_solve",
@@ -138,6 +140,11 @@ def earlier(work: Work, ids: Collection[str]) -> list[ToolResult]:
     """The latest results of earlier plans that a plan with these ids may refer to."""
     latest = {result.id: result for result in work.results if result.ok and result.id not in ids}
     return list(latest.values())
+
+
+def said_in(work: Work) -> Conversation:
+    """What a tool is shown that shares the conversation: the task. A plan is made before anything came of it."""
+    return Conversation(messages=[work.task])
 
 
 def to_plan(work: Work) -> UserMessage:

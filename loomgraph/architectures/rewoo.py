@@ -24,6 +24,7 @@ from loomgraph.architectures.planned_calls import (
     calls_of,
     check_plan,
     earlier,
+    said_in,
     to_plan,
     to_solve,
 )
@@ -169,6 +170,7 @@ class _Calls:
             around=self.around,
             given=earlier(work, {call.id for call in calls}),
             at_once=self.at_once,
+            said=said_in(work),
         )
         done = work.model_copy(update={"results": [*work.results, *results]})
         if all(result.ok for result in results) or len(work.plans) > self.replans:

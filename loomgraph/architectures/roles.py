@@ -19,21 +19,13 @@ from loomgraph.errors import ArchitectureError, DefinitionError
 from loomgraph.graph.context import Context
 from loomgraph.graph.refs import END, OTHERWISE, START, Embeddable
 from loomgraph.graph.signature import describe_type
-from loomgraph.models.messages import (
-    AssistantMessage,
-    Image,
-    ProviderPart,
-    SystemMessage,
-    Text,
-    ToolMessage,
-    UserMessage,
-    UserPart,
-)
+from loomgraph.models.messages import Text, UserMessage
 from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.nodes.answer import prompt_node, repairable
 from loomgraph.nodes.conversation import Conversation
 from loomgraph.nodes.model_call import Instructions, instructions_mark
+from loomgraph.nodes.telling import sections, transcript
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
@@ -259,47 +251,13 @@ def _gone_on(conversation: Conversation) -> UserMessage:
     if not before and isinstance(last, UserMessage):
         return last
     message = last if isinstance(last, UserMessage) else None
-    said: list[UserPart] = []
-    for earlier in before if message is not None else conversation.messages:
-        match earlier:
-            case UserMessage(parts=parts):
-                said += [Text(text="user: "), *parts]
-            case AssistantMessage():
-                said.append(Text(text=f"assistant: {earlier.text}"))
-            case SystemMessage(text=text):
-                said.append(Text(text=f"system: {text}"))
-            case ToolMessage(results=results):
-                said += [Text(text=f"tool {result.name}: {result.text}") for result in results]
-        said.append(Text(text="\n"))
-    return sections(conversation_so_far=UserMessage(parts=tuple(said[:-1])), message=message)
+    so_far = transcript(before if message is not None else conversation.messages)
+    return sections(conversation_so_far=so_far, message=message)
 
 
 def shown(value: Any) -> str:
     """A value as another model is shown it: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else to_json(value, indent=2).decode()
-
-
-def sections(**named: str | UserMessage | None) -> UserMessage:
-    """One message of several texts, each between tags of its name; None and "" are left out. Pictures stay in place."""
-    parts: list[Text | Image | ProviderPart] = []
-
-    def say(text: str) -> None:
-        if parts and isinstance(parts[-1], Text):
-            parts[-1] = Text(text=parts[-1].text + text)
-        else:
-            parts.append(Text(text=text))
-
-    for name, said in named.items():
-        if said is None or said == "":
-            continue
-        say(f"\n\n<{name}>\n" if parts else f"<{name}>\n")
-        for piece in (Text(text=said),) if isinstance(said, str) else said.parts:
-            if isinstance(piece, Text):
-                say(piece.text)
-            else:
-                parts.append(piece)
-        say(f"\n</{name}>")
-    return UserMessage(parts=tuple(parts))
 
 
 @dataclass(frozen=True)

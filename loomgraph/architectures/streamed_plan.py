@@ -23,6 +23,7 @@ from loomgraph.architectures.planned_calls import (
     Work,
     check_plan,
     earlier,
+    said_in,
     settled,
 )
 from loomgraph.architectures.roles import both
@@ -199,6 +200,7 @@ class _Visit:
             around=node.agent.guard,
             given=given,
             at_once=None if limit is None else Limit(limit, f"batch:{self.ctx.key}"),
+            said=said_in(self.work),
         )
         needed = [self.came[batch[other].call.id] for other in ordered.needs]
         id = ordered.call.id

@@ -15,7 +15,18 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_mode
 from pydantic_core import to_json, to_jsonable_python
 
 from loomgraph.architectures.roles import Correctable, both, noted, role, sections, shown, task_of, told_of, typed
-from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
+from loomgraph.architectures.workers import (
+    Answer,
+    Called,
+    Member,
+    Sharing,
+    Workers,
+    listed,
+    one_of,
+    refuse_tools,
+    shares,
+    workers_of,
+)
 from loomgraph.errors import ArchitectureError, Failure, OutputValidationError, SpawnError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import SystemMessage, UserMessage, user
@@ -127,7 +138,7 @@ class Supervisor:
     max_rounds: int = 10
     allow_spawn: bool = False
     max_spawned: int = 5
-    conversation: Literal["fresh", "shared"] = "fresh"
+    conversation: Sharing = "fresh"
     on_worker_error: Literal["fail", "tell"] = "fail"
     model: Model | str | None = None
     spawn_model: Model | str | None = None
@@ -180,7 +191,7 @@ class Supervisor:
             model=self.model,
         )
         limit = self.max_spawned if self.allow_spawn else 0
-        decide = _decider(agent.name, tuple(members), limit, agent.repairs, self.conversation == "shared")
+        decide = _decider(agent.name, tuple(members), limit, agent.repairs, shares(agent.name, self.conversation))
         return noted(
             "coordinate", coordinator, decide, takes=Ledger, gives=Ledger | Round | Report | answer, answer=move
         )

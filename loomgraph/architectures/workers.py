@@ -1,7 +1,8 @@
 """Workers: the agents, graphs and architectures that another agent hands work to, each with a name and a description.
 
-A worker begins a fresh conversation each time it is called. Its user, its budget and its limits are the caller's, and
-what it uses is counted there, because it is a graph inside the caller's run.
+A worker begins a fresh conversation each time it is called, about its part alone, unless an architecture says
+`conversation="shared"`: then it is shown what was said before its part too, as text. Its user, its budget and its
+limits are the caller's, and what it uses is counted there, because it is a graph inside the caller's run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,19 @@ from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
-__all__ = ["Answer", "Called", "Member", "Worker", "Workers", "listed", "one_of", "refuse_tools", "workers_of"]
+__all__ = [
+    "Answer",
+    "Called",
+    "Member",
+    "Sharing",
+    "Worker",
+    "Workers",
+    "listed",
+    "one_of",
+    "refuse_tools",
+    "shares",
+    "workers_of",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,10 @@ class Worker:
     does: Part
     description: str | None = None
 
+
+Sharing: TypeAlias = Literal["fresh", "shared"]
+"""What whoever does a part is shown: the task and its part, or what was said before it too. The same for all who work
+at the same time, whoever is faster."""
 
 T = TypeVar("T")
 
@@ -53,6 +70,13 @@ class Answer(Travelling, Generic[T]):
 
     kind: Literal["answer"]
     answer: T
+
+
+def shares(name: str, conversation: Sharing) -> bool:
+    """Whether those who work for the agent `name` share the conversation. Raises DefinitionError for another word."""
+    if conversation not in ("fresh", "shared"):
+        raise DefinitionError(f"agent '{name}': conversation={conversation!r} is unknown; use 'fresh' or 'shared'.")
+    return conversation == "shared"
 
 
 def one_of(names: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeAlias, Unpack, cast, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeAlias, Unpack, cast, runtime_checkable
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -35,6 +35,7 @@ from loomgraph.nodes.hooks import NONE, Hooks, around_tools, redacting
 from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.nodes.model_call import Instructions, ModelCall, PlainModelCall
 from loomgraph.nodes.permissions import Permissions, guarded
+from loomgraph.nodes.telling import sections, transcript
 from loomgraph.nodes.tool_batch import EndingToolBatch, ToolBatch
 from loomgraph.runtime.drawing import Drawable, Drawn
 from loomgraph.runtime.graph import Graph, refuse_running_loop
@@ -196,10 +197,35 @@ class Agent(Drawable, Generic[InT, OutT]):
         """The same agent with other settings."""
         return dataclasses.replace(self, **changes)
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None, **options: Any) -> Tool:
-        """The agent as a tool of another: its run is part of the caller's."""
+    def as_tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        conversation: Literal["fresh", "shared"] = "fresh",
+        **options: Any,
+    ) -> Tool:
+        """The agent as a tool of another: its run is part of the caller's.
+
+        It sees what it is called with and nothing else; with `conversation="shared"` what was said before the call
+        too, as text. Several calls of one answer are shown the same. Raises DefinitionError.
+        """
         said = description or self.description or f"Ask the agent '{self.name}'."
-        return graph_tool(self.graph, name=name, description=said, input=self.input, **options)
+        match conversation:
+            case "fresh":
+                return graph_tool(self.graph, name=name, description=said, input=self.input, **options)
+            case "shared":
+                if not _takes_conversations(self.graph):
+                    raise DefinitionError(f"agent '{self.name}' takes no conversation; leave out conversation=.")
+                more: Any = {"input": self.input, "sharing": self._told_of}
+                return graph_tool(self.graph, name=name, description=said, **more, **options)
+            case _:
+                raise DefinitionError(f"conversation={conversation!r} is unknown; use 'fresh' or 'shared'.")
+
+    def _told_of(self, before: Conversation, value: Any) -> Conversation:
+        [part] = self.opening(value).messages
+        assert isinstance(part, UserMessage), "a conversation opens with what its agent is asked"
+        return Conversation(messages=[sections(conversation_so_far=transcript(before.messages), your_part=part)])
 
     def to_mermaid(self, run: Any = None, **options: Any) -> str:
         """The agent's graph as a Mermaid flowchart; with `run` its status is laid over it."""

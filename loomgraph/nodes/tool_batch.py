@@ -32,7 +32,9 @@ class _Batch:
 
     async def _carried_out(self, wanted: Calls, ctx: Context) -> tuple[Conversation, Ended | None]:
         asked = [calls.ToolCall(id=call.id, name=call.name, arguments=dict(call.arguments)) for call in wanted.calls]
-        results = await batch.run_batch(ctx, asked, self.tools, around=self.around, at_once=self.at_once)
+        results = await batch.run_batch(
+            ctx, asked, self.tools, around=self.around, at_once=self.at_once, said=wanted.conversation
+        )
         following = wanted.conversation.plus(tool_results(*[_told(result) for result in results]))
         hooks = self.hooks
         if hooks.after_iteration is not None:

@@ -43,12 +43,14 @@ class _Call:
         around: Around | None,
         reader: str | None,
         given: Mapping[str, Any],
+        said: Any = None,
     ) -> None:
         self.ordered = ordered
         self.tool = tool
         self.around = around
         self.reader = reader
         self.given = given
+        self.said = said
         self.ids = tuple(dict.fromkeys([*(other.call.id for other in batch), *given]))
         self.needed = frozenset(batch[i].call.id for i in ordered.needs)
         self.__name__ = ordered.call.name
@@ -87,7 +89,7 @@ class _Call:
         rest = f"{self.reader} with result={place_of(ctx.key)[1]!r} and" if self.reader is not None else ""
         try:
             await paced(tool)
-            return result_of(tool, call, await tool.call(call.arguments, ctx), rest)
+            return result_of(tool, call, await tool.call(call.arguments, ctx, self.said), rest)
         except Exception as error:
             retry = tool.retry
             if retry is not None and ctx.attempt < retry.attempts and retry.wants(error):
@@ -130,12 +132,13 @@ def batch_graph(
     given: Sequence[ToolResult] = (),
     name: str = "tools",
     at_once: Limit | None = None,
+    said: Any = None,
 ) -> Graph[list[ToolCall], list[ToolResult]]:
     """The graph of a batch: from the list of its calls to their results in the same order.
 
     Calls wait for each other as `order_calls` says; a tool's retry, limit and effect are its nodes'. References may
     name the results in `given` too, as far as they have a value. `at_once` is the limit of the calls whose tools have
-    none of their own.
+    none of their own. `said` is the conversation that the calls are part of, for tools that share it.
     """
     had = {result.id: result.value for result in given if result.ok}
     ordered = order_calls(calls, tools, syntax, had)
@@ -144,7 +147,7 @@ def batch_graph(
     taken: set[str] = {"results"}
     for place in ordered:
         kind = _Next if place.needs or place.after else _First
-        body = kind(syntax, place, ordered, tools.get(place.call.name), around, _reader_of(tools), had)
+        body = kind(syntax, place, ordered, tools.get(place.call.name), around, _reader_of(tools), had, said)
         nodes.append(_added(wf, body, _unused(place.call.name or "call", taken), at_once))
     for place, node in zip(ordered, nodes, strict=True):
         waits = [nodes[i] for i in sorted({*place.needs, *place.after})]
@@ -171,6 +174,7 @@ def call_graph(
     around: Around | None = None,
     given: Sequence[ToolResult] = (),
     at_once: Limit | None = None,
+    said: Any = None,
 ) -> Graph[list[ToolResult], ToolResult]:
     """The graph of one call of a batch: from the results of the calls that it refers to, to its own.
 
@@ -179,7 +183,7 @@ def call_graph(
     had = {result.id: result.value for result in given if result.ok}
     name = batch[at].call.name
     wf = Workflow("call", input=list[ToolResult], output=ToolResult)
-    body = _Next(syntax, batch[at], batch, tools.get(name), around, _reader_of(tools), had)
+    body = _Next(syntax, batch[at], batch, tools.get(name), around, _reader_of(tools), had, said)
     wf.chain(START, _added(wf, body, name or "call", at_once), END)
     return wf.compile()
 
@@ -215,6 +219,7 @@ async def run_batch(
     around: Around | None = None,
     given: Sequence[ToolResult] = (),
     at_once: int | None = None,
+    said: Any = None,
 ) -> list[ToolResult]:
     """Run a batch inside a node: a scope of its own under `key`, each call an activation. Results in calls' order.
 
@@ -223,7 +228,7 @@ async def run_batch(
     if not calls:
         return []
     limit = None if at_once is None else Limit(at_once, f"batch:{ctx.key}/{key}")
-    graph = batch_graph(calls, tools, syntax=syntax, around=around, given=given, at_once=limit)
+    graph = batch_graph(calls, tools, syntax=syntax, around=around, given=given, at_once=limit, said=said)
     results: list[ToolResult] = await ctx.run(graph, list(calls), key=key)
     return results
 

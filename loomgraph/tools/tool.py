@@ -40,7 +40,8 @@ class Tool:
     `loomgraph.tools.effects`). `effect="once"`: after a crash in the middle of a call it is in doubt and not simply
     run again. `ends_turn`: its result is the agent's answer. `destructive`: somebody has to allow it. `timeout` is in
     seconds, `limit` is how many calls of it run at a time in one run, `calls_per_minute` how fast they may follow one
-    another in all runs of an event loop, `max_chars` how much of a result the model sees.
+    another in all runs of an event loop, `max_chars` how much of a result the model sees. `shares` makes, of the
+    conversation that the tool is called in, the function that is called instead of `fn`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Tool:
     tags: tuple[str, ...] = ()
     version: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shares: Callable[[Any], Callable[..., Any]] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -104,28 +106,30 @@ class Tool:
             raise ToolInputError(self.name, complaints(error)) from error
         return {name: getattr(read, name) for name in self.names}
 
-    async def call(self, arguments: Mapping[str, Any], context: Any = None) -> Any:
+    async def call(self, arguments: Mapping[str, Any], context: Any = None, said: Any = None) -> Any:
         """Call the function once with validated arguments; a plain function runs in a worker thread.
 
+        `said` is the conversation it is called in, for a tool that shares it.
         Returns what the function returned. Raises ToolInputError, ToolTimeoutError after `timeout` seconds, and
         what the function raises.
         """
         given = self.validated(arguments)
         if self.context is not None:
             given[self.context] = context
+        fn = self.fn if self.shares is None or said is None else self.shares(said)
         if self.timeout is None:
-            return await self._called(given)
+            return await self._called(fn, given)
         with anyio.move_on_after(self.timeout) as scope:
-            return await self._called(given)
+            return await self._called(fn, given)
         if scope.cancelled_caught:
             raise ToolTimeoutError(self.name, self.timeout)
         raise AssertionError("a cancel scope ended without a result and without a timeout")
 
-    async def _called(self, given: dict[str, Any]) -> Any:
+    async def _called(self, fn: Callable[..., Any], given: dict[str, Any]) -> Any:
         if self.is_async:
-            return await self.fn(**given)
+            return await fn(**given)
         # boxed, because trio refuses a plain function that returns a coroutine
-        [value] = await anyio.to_thread.run_sync(lambda: [self.fn(**given)])
+        [value] = await anyio.to_thread.run_sync(lambda: [fn(**given)])
         return await value if inspect.isawaitable(value) else value
 
     def plain(self, value: Any) -> Any:

@@ -250,3 +250,16 @@ def test_the_drawing_shows_each_debater_who_decides_and_that_one_may_sit_out() -
     assert "LoopCapError, ModelError" in drawn
     voting = Agent("panel", "echo", architecture=MultiAgentDebate()).to_mermaid()
     assert [voting.count(f'["{name}"]') for name in ("model", "vote", "judge")] == [1, 1, 0]
+
+
+def test_in_a_shared_conversation_debaters_see_all_rounds_and_not_the_last_one_alone() -> None:
+    scripts = [["one", "two", "three"], ["four", "five", "six"]]
+    agent, [a, b, _] = panel(*scripts, conversation="shared")
+    agent.run_sync("Well?")
+    assert "round" not in said(a.requests[1])
+    for debater in (a, b):
+        assert "<round_1>\na:\none\n\nb:\nfour\n</round_1>" in said(debater.requests[2])
+    assert "<your_answer>\ntwo\n</your_answer>" in said(a.requests[2])
+    agent, [a, *_] = panel(*scripts)
+    agent.run_sync("Well?")
+    assert "one" not in said(a.requests[2])

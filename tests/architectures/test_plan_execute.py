@@ -255,3 +255,19 @@ async def test_a_run_over_the_drawing_counts_the_nodes_of_all_steps_as_one() -> 
     assert "execute<br/>⁂ each step of the plan<br/>graph step<br/>✓" in drawn
     assert drawn.count("model<br/>✓ 4 visits") == 1
     assert "not run" not in drawn
+
+
+def test_in_a_shared_conversation_a_step_sees_all_that_was_there_when_it_began_whoever_was_faster() -> None:
+    chain = plan(step("a"), step("b", "a"), step("x"), step("c", "b"))
+    agent, _, worker, _ = doer(chain, conversation="shared")
+    agent.run_sync("Do it.")
+    seen = {part_of(request): asked(request) for request in worker.requests}
+    assert "<results>\na: do a\ndo a: done\n\nb: do b\ndo b: done\n</results>" in seen["do c"]
+    assert "do x" not in seen["do c"], "it needs nothing of it, so it may or may not be there yet"
+
+    again = plan(step("e"), step("f", "e"))
+    agent, _, worker, _ = doer(BROKEN, again, conversation="shared")
+    agent.run_sync("Do it.")
+    seen = {part_of(request): asked(request) for request in worker.requests}
+    assert "<results>\na: do a\ndo a: done\n</results>" in seen["do e"], "of an earlier plan"
+    assert "<results>\na: do a\ndo a: done\n\ne: do e\ndo e: done\n</results>" in seen["do f"]

@@ -337,3 +337,24 @@ async def test_the_fingerprint_tells_prompts_models_and_tools_apart() -> None:
 def test_a_conversation_survives_being_stored() -> None:
     before = Conversation(messages=[assistant("x", call("1", "measure", city="Rome"))])
     assert Conversation.model_validate_json(before.model_dump_json()) == before
+
+
+def test_an_agent_as_a_tool_sees_what_it_is_called_with_and_in_a_shared_conversation_what_was_said_before() -> None:
+    def helped(**options: Any) -> tuple[list[str], Agent[Any, Any]]:
+        helper = ScriptedModel(["It is 5.", "It is 7."])
+        tools = [Agent("helper", helper, description="Helps.").as_tool(**options)]
+        calls = [ToolCall(id=str(n), name="helper", arguments={"input": f"part {n}"}) for n in (1, 2)]
+        boss = Agent("boss", ScriptedModel([assistant("I ask {twice}.", *calls), "12."]), tools=tools)
+        assert boss.run_sync("What is the {sum}?").output == "12."
+        asked: list[Any] = [request.messages[-1] for request in helper.requests]
+        return [message.text for message in asked], boss
+
+    alone, fresh = helped()
+    assert alone == ["part 1", "part 2"]
+    told, shared = helped(conversation="shared")
+    before = "<conversation_so_far>\nuser: What is the {sum}?\nassistant: I ask {twice}.\n</conversation_so_far>"
+    assert told == [f"{before}\n\n<your_part>\npart {n}\n</your_part>" for n in (1, 2)]
+    assert shared.graph.fingerprint != fresh.graph.fingerprint
+    with pytest.raises(DefinitionError, match="use 'fresh' or 'shared'"):
+        common: Any = "common"
+        fresh.as_tool(conversation=common)
