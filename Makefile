@@ -34,7 +34,7 @@ bench: $(BENCH)/.bench
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.docs
-	$(PY) -m mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	$(PY) -m tests.api.site site
 
 clean:

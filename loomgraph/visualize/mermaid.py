@@ -123,7 +123,8 @@ def _classes(diagram: Diagram) -> Iterator[str]:
     for name, style in _STYLES.items():
         if name in members:
             dashes = ",stroke-dasharray:5 3" if style.dashed else ""
-            look = f"fill:{style.fill},stroke:{style.stroke},color:{style.text},stroke-width:{style.width}px{dashes}"
+            # no colour of the text: themes for dark pages overrule it, and would not the background under it
+            look = f"fill:{style.mid},fill-opacity:0.2,stroke:{style.mid},stroke-width:{style.width}px{dashes}"
             yield f"    classDef {name} {look}"
             yield f"    class {','.join(members[name])} {name}"
     if diagram.legend:

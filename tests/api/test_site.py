@@ -6,8 +6,11 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import loomgraph
-from tests.api.documents import ROOT
+from benchmarks.figures import FigureError, expanded
+from tests.api.documents import PAGES, ROOT
 from tests.api.site import dead_links
 
 # what others are made of: nobody is asked to import from these
@@ -40,3 +43,18 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     (tmp_path / "a" / "index.html").write_text('<p id="here"></p><a href="../index.html">up</a>', encoding="utf-8")
     dead = ["index.html: #gone", "index.html: b.html", "index.html: a/no.svg", "index.html: ../out.html"]
     assert list(dead_links(tmp_path)) == dead
+
+
+def test_figures_that_a_page_asks_for_have_been_measured() -> None:
+    asking = [page for page in PAGES if "<!-- figures:" in page.read_text(encoding="utf-8")]
+    assert asking
+    for page in asking:
+        assert "<!-- figures:" not in expanded(page.read_text(encoding="utf-8")), page.name
+
+
+def test_asking_for_figures_that_nobody_measured_is_an_error() -> None:
+    assert expanded("<!-- figures: chain, map | loomgraph -->").count("\n| map ") == 3
+    with pytest.raises(FigureError, match="no figures of 'chains'"):
+        expanded("<!-- figures: chains -->")
+    with pytest.raises(FigureError, match="no column 'loom'"):
+        expanded("<!-- figures: chain | loom -->")

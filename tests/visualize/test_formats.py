@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, settings
 
-from loomgraph import END, START, Agent, Workflow
+from loomgraph import END, START, Agent, Failure, Workflow
 from loomgraph.errors import DrawingError, RendererMissingError
 from loomgraph.graph.builder import Builder
 from loomgraph.models.scripted import ScriptedModel
@@ -215,12 +215,46 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def run_with_a_failure() -> str:
+    """A run as Mermaid, with a node that failed."""
+    wf = Workflow("half", input=int, output=int)
+
+    @wf.node
+    def broken(x: int) -> int:
+        raise ValueError("no")
+
+    @wf.node
+    def mended(failure: Failure) -> int:
+        return 0
+
+    wf.chain(START, broken, END)
+    wf.on_error(broken, mended, ValueError)
+    wf.edge(mended, END)
+    return wf.compile().run_sync(1).to_mermaid()
+
+
 def test_every_text_can_be_read_on_its_ground_and_what_lies_on_the_page_on_light_and_dark() -> None:
     styles = [theme.NODE, theme.TERMINAL, theme.JOIN, theme.UNKNOWN, theme.GROUP, *theme.STATUS.values()]
     assert all(contrast(style.text, style.fill) >= 4.5 for style in styles)
     for colour in (theme.INK, theme.ERROR):
         assert contrast(colour, "#ffffff") >= 3
         assert contrast(colour, "#0d1117") >= 3
+
+
+def test_a_pages_own_text_can_be_read_on_the_grounds_that_mermaid_gives_it_on_light_and_dark() -> None:
+    """A theme for dark pages, such as that of Material for MkDocs, sets the colour of texts and overrules a drawing."""
+
+    def tinted(page: str, ink: str) -> str:
+        parts = ((int(page[at : at + 2], 16), int(ink[at : at + 2], 16)) for at in (1, 3, 5))
+        return "#" + "".join(f"{round(0.8 * below + 0.2 * above):02x}" for below, above in parts)
+
+    for style in (theme.TERMINAL, theme.JOIN, theme.UNKNOWN, theme.GROUP, *theme.STATUS.values()):
+        for page, text in (("#ffffff", "#1f2328"), ("#0d1117", "#e6edf3")):
+            assert contrast(style.mid, page) >= 3
+            assert contrast(tinted(page, style.mid), text) >= 4.5
+    styled = [line for line in run_with_a_failure().splitlines() if "classDef" in line]
+    assert styled
+    assert not any(",color:" in line for line in styled)
 
 
 def test_statuses_differ_in_greyscale_by_outline_or_symbol() -> None:
