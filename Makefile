@@ -33,6 +33,7 @@ lint: $(VENV)/.dev
 bench: $(BENCH)/.bench
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+# the variable silences a notice of the theme about its successor
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	$(PY) -m tests.api.site site
