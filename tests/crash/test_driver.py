@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from loomgraph.events import NodeStarted, NodeSucceeded, StepSucceeded
 from loomgraph.runtime.format import KINDS
 from loomgraph.store.protocol import StoredEvent
 from loomgraph.testing.crash import AtWrite, CrashDriver, Found, Subject, crash_test
+from loomgraph.testing.crash.life import _damage
 from tests.crash.cheats import cheat
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is forked, which needs POSIX")
@@ -68,6 +72,21 @@ def test_a_damaged_file_is_told(tmp_path: Path, driver: CrashDriver) -> None:
     path.write_bytes(data)
     with pytest.raises(AssertionError, match="the file it found is damaged"):
         trial.live()
+
+
+def test_a_file_that_was_left_in_the_middle_of_a_write_is_not_damaged(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as db:
+        db.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (1); PRAGMA cache_size = 1; BEGIN")
+        db.execute("INSERT INTO t SELECT zeroblob(9000) FROM json_each('[1,2,3,4,5,6,7,8,9]')")
+        for part in ("runs.db", "runs.db-journal"):  # as a process killed here leaves them
+            shutil.copy(tmp_path / part, left)
+        db.execute("ROLLBACK")
+    looks = sqlite3.connect(f"{(left / 'runs.db').as_uri()}?mode=ro", uri=True)
+    with closing(looks), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        looks.execute("SELECT * FROM t")
+    assert _damage(left / "runs.db") is None
 
 
 def _events(*said: tuple[type, str, bytes]) -> list[StoredEvent]:

@@ -9,9 +9,11 @@ import contextlib
 import json
 import linecache
 import os
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -152,9 +154,25 @@ def _damage(path: Path) -> str | None:
     if not path.exists():
         return None
     # only looked at: bringing the file in order is left to the store
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        try:
-            rows = db.execute("PRAGMA integrity_check").fetchall()
-        except sqlite3.DatabaseError as error:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return _checked(db)
+    except sqlite3.OperationalError as error:
+        # killed in the middle of a write that has to be undone first, which nobody may who only looks
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             return str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in path.parent.glob(f"{path.name}*"):
+            shutil.copy(part, folder)
+        with contextlib.closing(sqlite3.connect(Path(folder) / path.name)) as db:
+            try:
+                return _checked(db)
+            except sqlite3.DatabaseError as error:
+                return str(error)
+
+
+def _checked(db: sqlite3.Connection) -> str | None:
+    rows = db.execute("PRAGMA integrity_check").fetchall()
     return None if rows == [("ok",)] else str(rows)
