@@ -53,10 +53,14 @@ class Region:
 
 @dataclass(slots=True, eq=False)
 class Nest:
-    """All regions, each before those inside it, and the innermost region of every node."""
+    """All regions, each before those inside it, and the innermost region of every node.
+
+    `sides` are the side nodes that loops include, with the region that they would else be in.
+    """
 
     regions: list[Region]
     region_of: list[int]
+    sides: dict[int, int] = field(default_factory=dict[int, int])
 
     def region(self, ref: int) -> int:
         """The innermost region of a node; START and END belong to the root."""
@@ -355,6 +359,7 @@ def _include(nest: Nest, definition: Definition) -> None:
         around = set(nest.chain(region.index)) - {region.index}
         for ref in loop.include:
             if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around:
+                nest.sides.setdefault(ref, nest.region_of[ref])
                 nest.region_of[ref] = region.index
                 region.included = (*region.included, ref)
 

@@ -6,6 +6,7 @@ runs need is laid out when it is first asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,9 +27,8 @@ class JoinPlan:
     """A join as the machine needs it. `need` is 0 for "all"; `first` binds one bare value.
 
     `slots` has, for every member edge, the parameter it binds (None: the one list, in this order). A parameter in
-    `required` must be taken, one in `nullable` becomes None, any other keeps its default. Of an early join: `home` is
-    the loop in whose iterations it is decided, `feeders` work for nothing else there, `feeder_regions` are the loops
-    made of them, `inner` the early joins that are only about them.
+    `required` must be taken, one in `nullable` becomes None, any other keeps its default. `home` is the loop in whose
+    iterations an early join is decided.
     """
 
     index: int
@@ -40,17 +40,14 @@ class JoinPlan:
     required: frozenset[str]
     nullable: frozenset[str]
     home: int = ROOT
-    feeders: tuple[int, ...] = ()
-    feeder_regions: tuple[int, ...] = ()
-    inner: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
 class RegionPlan:
     """One loop (or the root), as the machine needs it.
 
-    `exits` are the edges that leave the loop, `early` has (join, members inside). What an iteration needs is laid out
-    when the loop first goes round: together it is as much as nodes times their depth.
+    `exits` are the edges that leave the loop. What an iteration needs is laid out when the loop first goes round:
+    together it is as much as nodes times their depth.
     """
 
     plan: Plan
@@ -63,7 +60,6 @@ class RegionPlan:
     units: int
     inner: range
     exits: tuple[int, ...]
-    early: tuple[tuple[int, int], ...]
 
     @cached_property
     def path(self) -> tuple[int, ...]:
@@ -76,6 +72,11 @@ class RegionPlan:
         return tuple((v, self.plan.waits(v, self.index)) for v in sorted(self.plan.nest.body(self.index)))
 
     @cached_property
+    def early(self) -> tuple[tuple[int, int], ...]:
+        """The early joins inside that members inside lead to: (join, how many of them)."""
+        return tuple(self.plan.early_in(self.index))
+
+    @cached_property
     def barren(self) -> tuple[int, ...]:
         """The nodes inside that wait for nothing from the second iteration on, without the header."""
         return tuple(v for v, n in self.reset if n == 0 and v != self.header)
@@ -83,10 +84,7 @@ class RegionPlan:
 
 @dataclass(eq=False)
 class Plan:
-    """Everything the machine needs to know of a graph, by node, edge and region index.
-
-    `feeds` has the early joins that a node is a feeder of.
-    """
+    """Everything the machine needs to know of a graph, by node, edge and region index."""
 
     definition: Definition
     nest: Nest
@@ -107,12 +105,16 @@ class Plan:
     region_of: list[int]
     regions: list[RegionPlan]
     joins: list[JoinPlan]
-    feeds: list[tuple[int, ...]]
     start_edges: tuple[int, ...]
     maps: list[Any]
     graphs: list[Any]
     order: Order | None
     programs: Any = None
+
+    @cached_property
+    def feeding(self) -> Feeding:
+        """Who only feeds an early join."""
+        return Feeding(self)
 
     @cached_property
     def into(self) -> list[list[int]]:
@@ -121,6 +123,23 @@ class Plan:
         for e, target in enumerate(self.dst):
             into[target].append(e)
         return into
+
+    @cached_property
+    def _early_at(self) -> dict[int, list[JoinPlan]]:
+        """The early joins by the innermost region of their targets."""
+        found: dict[int, list[JoinPlan]] = {}
+        for join in self.joins:
+            if join.need:
+                found.setdefault(self.region_of[join.target], []).append(join)
+        return found
+
+    def early_in(self, region: int) -> Iterator[tuple[int, int]]:
+        """The early joins of a region and how many of their members are inside it; not those without any."""
+        joins = [join for inner in (region, *self.regions[region].inner) for join in self._early_at.get(inner, ())]
+        for join in sorted(joins, key=lambda join: join.index):
+            inside = sum(region == ROOT or self.nest.inside(self.src[e], region) for e in join.edges)
+            if inside:
+                yield join.index, inside
 
     def waits(self, node: int, region: int) -> int:
         """How many settlements a node waits for in a loop's later iterations: its forward in-edges from inside it.
@@ -177,33 +196,16 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         region_of=region_of,
         regions=[],
         joins=joins,
-        feeds=[()] * (count + 1),
         start_edges=tuple(start),
         maps=[n.map for n in definition.nodes] + [None],
         graphs=[n.body.graph if isinstance(n.body, GraphBody) else None for n in definition.nodes] + [None],
         order=canonical_order(definition, nest, src, dst, back_of) if definition.state is not None else None,
     )
+    for join in joins:
+        if join.need:
+            join.home = home(plan, join)
     plan.regions = _regions(plan)
-    _early(plan)
     return plan
-
-
-def _early(plan: Plan) -> None:
-    """What the early joins need to know of those that feed them."""
-    early = [join for join in plan.joins if join.need]
-    feeding = Feeding(plan)
-    for join in early:
-        join.home = home(plan, join)
-        join.feeders, join.feeder_regions = feeding.of(join)
-        for node in join.feeders:
-            plan.feeds[node] += (join.index,)
-    for join in early:
-        for index in plan.feeds[join.target]:
-            outer = plan.joins[index]
-            # back edges of the same home are about its next iteration, and a join from further out is not only for this
-            again = join.home == outer.home and plan.back_of[join.edges[0]] == outer.home
-            if not again and join.home in (outer.home, *outer.feeder_regions):
-                outer.inner += (join.index,)
 
 
 def _back_of(nest: Nest, count: int) -> list[int]:
@@ -264,12 +266,6 @@ def _regions(plan: Plan) -> list[RegionPlan]:
     for e, left in enumerate(plan.leaves):
         for r in left:
             exits[r].append(e)
-    early: list[list[tuple[int, int]]] = [[] for _ in regions]
-    for join in plan.joins:
-        for r in plan.nest.chain(plan.region_of[join.target]) if join.need else ():
-            inside = [e for e in join.edges if r == ROOT or plan.nest.inside(plan.src[e], r)]
-            if inside:
-                early[r].append((join.index, len(inside)))
     return [
         RegionPlan(
             plan=plan,
@@ -282,7 +278,6 @@ def _regions(plan: Plan) -> list[RegionPlan]:
             units=len(region.nodes) + len(region.children) + (1 if region.index == ROOT else 0),
             inner=range(region.index + 1, region.stop),
             exits=tuple(exits[region.index]),
-            early=tuple(early[region.index]),
         )
         for region in regions
     ]

@@ -104,7 +104,7 @@ def _unmet(scope: Scope, join: JoinPlan, state: EarlyJoin) -> None:
     for seen in state.seen:  # nobody won, so whatever follows comes after all of them
         scope.see(join.target, seen)
     # a failure of something that works for others too leaves the member merely skipped
-    if state.taken or any(join.index in plan.feeds[node] for node, *_ in state.causes):
+    if state.taken or any(plan.feeding.feeds(node, join.index) for node, *_ in state.causes):
         failures = [state.causes[place] for place in sorted(state.causes)]
         name = plan.names[join.target]
         error = QuorumError(name, join.need, len(state.taken), len(join.edges), failures)
@@ -130,28 +130,28 @@ def _deliver(scope: Scope, join: JoinPlan, e: int, value: Any) -> None:
 def _withdraw(scope: Scope, join: JoinPlan) -> None:
     """The join is decided: cancel the feeders that run and skip those that wait."""
     plan = scope.plan
-    scope.joins[join.index].decided = True
-    for inner in join.inner:  # their targets are feeders, so they are decided by this
-        scope.joins[inner].decided = True
-    for node in join.feeders:
-        status = scope.status[node]
-        if status not in (0, 1):
-            continue
-        scope.status[node] = 2
-        if status == 1:
+    joins, status = scope.joins, scope.status
+    joins[join.index].decided = True
+    found = plan.feeding.withdrawn(join.index, lambda index: joins[index].decided)
+    for inner in found.joins:  # their targets are feeders, so they are decided by this
+        joins[inner].decided = True
+    for node, in_feeder in sorted(entry for entry in found.nodes if status[entry[0]] in (0, 1)):
+        running = status[node] == 1
+        status[node] = 2
+        if running:
             scope.inflight -= 1
             scope.machine.kill(scope.running.pop(node), f"the join into '{plan.names[join.target]}' was decided")
         else:
             skipped = Activation(scope, node, scope.vector(plan.region_of[node]), None, None, None)
             scope.machine.facts.append((NodeSkipped, skipped, ()))
-        if plan.region_of[node] not in join.feeder_regions:
+        if not in_feeder:
             scope.unit_done(plan.region_of[node])
-    for region in reversed(join.feeder_regions):  # inner loops first
+    for region, in_feeder in sorted(found.regions, reverse=True):  # inner loops first
         if not scope.over[region]:
-            _cut_off(scope, join, region)
+            _cut_off(scope, region, in_feeder)
 
 
-def _cut_off(scope: Scope, join: JoinPlan, region: int) -> None:
+def _cut_off(scope: Scope, region: int, in_feeder: bool) -> None:
     """End a loop of feeders: what ran in it has run, though nothing leaves it any more."""
     plan = scope.plan.regions[region]
     scope.over[region] = True
@@ -164,17 +164,15 @@ def _cut_off(scope: Scope, join: JoinPlan, region: int) -> None:
         except StateConflictError as error:
             scope.region_failed(region, error)
             return
-    if plan.parent not in join.feeder_regions:
+    if not in_feeder:
         scope.unit_done(plan.parent)
 
 
 def tolerates(scope: Scope, node: int) -> bool:
     """Whether an early join that the node feeds, and nothing else, is still undecided: a failure only skips members."""
-    return any(not scope.joins[index].decided for index in scope.plan.feeds[node])
+    return any(not scope.joins[index].decided for index in scope.plan.feeding.fed(node))
 
 
 def tolerates_loop(scope: Scope, region: int) -> bool:
     """The same for a loop as a whole, which a cap or an overtaken exit stops."""
-    plan = scope.plan
-    fed = plan.feeds[plan.regions[region].header]
-    return any(region in plan.joins[i].feeder_regions and not scope.joins[i].decided for i in fed)
+    return any(not scope.joins[index].decided for index in scope.plan.feeding.fed_by_loop(region))

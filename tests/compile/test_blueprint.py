@@ -39,7 +39,10 @@ def arrays(plan: Plan) -> Any:
     regions = [
         (r.parent, r.header, r.cap_edge, r.units, r.inner, r.reset, r.barren, r.exits, r.path) for r in plan.regions
     ]
-    joins = [(j.target, j.edges, j.slots, j.need, j.first, j.required, j.nullable, j.feeders) for j in plan.joins]
+    joins = [
+        (j.target, j.edges, j.slots, j.need, j.first, j.required, j.nullable, j.home, plan.feeding.of(j.index))
+        for j in plan.joins
+    ]
     maps = [m and (m.on_error, m.wait) for m in plan.maps]
     order = plan.order and (plan.order.node, plan.order.region)
     graphs = [g and arrays(g.plan) for g in plan.graphs]

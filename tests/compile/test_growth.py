@@ -1,0 +1,104 @@
+"""compile() takes about as long a node on a large graph as on a small one, whatever its shape.
+
+What is counted is the work, not the time: the lines that loomgraph runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from loomgraph import END, START, Quorum, Workflow
+from loomgraph.compile.compiled import CompiledGraph, compile_definition
+from loomgraph.graph.builder import Node
+
+Shape = Callable[[int], Workflow[int, int]]
+
+
+def lines_run(do: Callable[[], object]) -> int:
+    """How many lines of loomgraph's own code run, those of its comprehensions included."""
+    count = 0
+
+    def line(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return line
+
+    def call(frame: FrameType, event: str, _: Any) -> Any:
+        return line if "/loomgraph/compile/" in frame.f_code.co_filename else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        do()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def step(x: int) -> int:
+    return x
+
+
+def total(values: list[int]) -> int:
+    return sum(values)
+
+
+def rows(wf: Workflow[int, int], n: int, role: str = "n") -> list[Node[..., Any]]:
+    return [wf.node(step, name=f"{role}{i}") for i in range(n)]
+
+
+def new(name: str) -> Workflow[int, int]:
+    return Workflow(name, input=int, output=int)
+
+
+def quorums(n: int) -> Workflow[int, int]:
+    """n/4 joins, each fed by all that comes before."""
+    wf = new("quorums")
+    before: Any = START
+    for level in range(n // 4):
+        sides = rows(wf, 3, f"{level}-")
+        wf.parallel(sides, source=before)
+        before = wf.node(total, name=f"meets{level}")
+        wf.join(sides, into=before, wait=Quorum(2))
+    wf.edge(before, END)
+    return wf
+
+
+SHAPES: dict[str, tuple[Shape, int]] = {
+    "quorums": (quorums, 200),
+}
+
+
+def work_of(do: Callable[[CompiledGraph], object], shape: Shape, n: int) -> int:
+    definition = shape(n).define()
+    return lines_run(lambda: do(compile_definition(definition)))
+
+
+def nothing_more(graph: CompiledGraph) -> None:
+    """It is the compiling that is counted."""
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_twice_the_nodes_are_about_twice_the_work(name: str) -> None:
+    shape, n = SHAPES[name]
+    compile_definition(shape(10).define())  # what is only done once
+    assert work_of(nothing_more, shape, 2 * n) < 2.5 * work_of(nothing_more, shape, n)
+
+
+def test_who_feeds_a_row_of_quorums_is_told_in_about_linear_work() -> None:
+    def decide_all(graph: CompiledGraph) -> None:
+        decided: set[int] = set()
+        feeding = graph.plan.feeding
+        withdrawn = 0
+        for join in graph.plan.joins:
+            withdrawn += len(feeding.withdrawn(join.index, decided.__contains__).nodes)
+            decided.add(join.index)
+            assert next(feeding.fed(graph.plan.src[join.edges[0]])) == join.index
+        assert withdrawn == len(graph.definition.nodes) - 1
+
+    assert work_of(decide_all, quorums, 400) < 2.5 * work_of(decide_all, quorums, 200)
