@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed", exc_type=ImportError)
 
@@ -23,6 +25,7 @@ from loomgraph.errors import (  # noqa: E402
 )
 from loomgraph.store.opening import open_store  # noqa: E402
 from loomgraph.store.postgres import PostgresStore  # noqa: E402
+from loomgraph.store.postgres.schema import _LOCK, prepare  # noqa: E402
 from loomgraph.store.protocol import Batch, RunHeader, StoredEvent  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +41,13 @@ def _header(run_id: str = "r") -> RunHeader:
 
 def _event(seq: int) -> StoredEvent:
     return StoredEvent(seq, 1.0, "k", "", b"")
+
+
+def _until_blocked(watching: Any, other: Any) -> None:
+    """Return once somebody waits for what `other` has locked. Each question is a trip to the server."""
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+    while watching.execute(blocked, (other.info.backend_pid,)).fetchone() == (0,):
+        pass
 
 
 @pytest.mark.anyio
@@ -94,11 +104,24 @@ async def test_whoever_meets_another_transaction_sees_its_work_when_it_tries_aga
 
             async with anyio.create_task_group() as group:
                 group.start_soon(create)
-                blocked = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
-                while third.execute(blocked, (other.info.backend_pid,)).fetchone() == (0,):
-                    await anyio.sleep(0.01)
+                await to_thread.run_sync(_until_blocked, third, other)
                 other.commit()
             assert refused == ["s"]
+
+
+@pytest.mark.anyio
+async def test_a_schema_that_another_process_makes_meanwhile_is_waited_for_and_used(postgres_address: str) -> None:
+    schema = _schema()
+    store = PostgresStore(postgres_address, schema=schema)
+    with psycopg.connect(postgres_address) as other, psycopg.connect(postgres_address, autocommit=True) as third:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(store.create, _header(), owner="me", ttl=60.0))
+            await to_thread.run_sync(_until_blocked, third, other)
+            prepare(other, schema, "other", 60.0)
+            other.commit()
+    assert (await store.load("r")).graph == "g"
+    await store.close()
 
 
 @pytest.mark.anyio

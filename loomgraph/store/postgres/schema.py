@@ -57,12 +57,12 @@ def prepare(connection: psycopg.Connection, schema: str, name: str, wait: float)
     named = sql.Identifier(schema)
     connection.execute(sql.SQL("SET search_path TO {}").format(named))
     connection.execute(sql.SQL("SET lock_timeout TO {}").format(sql.Literal(int(wait * 1000))))
-    if _version(connection) == VERSION:
+    if _version(connection, schema) == VERSION:
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         # inside the lock: another process may have done it since
-        version = _version(connection)
+        version = _version(connection, schema)
         if version > VERSION:
             raise StoreVersionError(name, version, VERSION)
         if version == VERSION:
@@ -76,10 +76,12 @@ def prepare(connection: psycopg.Connection, schema: str, name: str, wait: float)
         connection.execute("UPDATE format SET version = %s", (VERSION,))
 
 
-def _version(connection: psycopg.Connection) -> int:
-    """The version of the schema in the search path; 0 if it is not made yet."""
-    row = connection.execute("SELECT to_regclass('format')::text").fetchone()
-    if row is None or row[0] is None:
+def _version(connection: psycopg.Connection, schema: str) -> int:
+    """The version of the schema, which is in the search path; 0 if it is not made yet."""
+    # not to_regclass: within a transaction it may not have heard of a schema that another process has made meanwhile
+    found = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'format'"
+    row = connection.execute(found, (schema,)).fetchone()
+    if row is None or not row[0]:
         return 0
     row = connection.execute("SELECT version FROM format").fetchone()
     return 0 if row is None else int(row[0])
