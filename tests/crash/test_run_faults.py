@@ -68,20 +68,21 @@ async def test_a_database_that_another_process_keeps_locked_delays_a_run_and_doe
 ) -> None:
     graph = three_nodes(calls)
     results: list[Any] = []
+    stepping = anyio.Event()
     async with SQLiteStore(path) as store:
         with Locker(path) as other:
 
             def lock(where: str) -> None:
                 if where == "in the step":
                     other.lock()
+                    stepping.set()
 
             async def run() -> None:
                 results.append(await graph.run(1, store=store, run_id="r", deps=lock))
 
             async with anyio.create_task_group() as group:
                 group.start_soon(run)
-                while not noted(calls)["pay"]:
-                    await anyio.sleep(0.01)
+                await stepping.wait()
                 await anyio.wait_all_tasks_blocked()
                 await anyio.sleep(HELD)
                 # it waits: what it did is not in the log, and nothing that follows from it has begun

@@ -43,7 +43,6 @@ async def swallows_and_fails(ctx: Context) -> str:
 async def goes_on_in_a_task(ctx: Context) -> str:
     async with anyio.create_task_group() as group:
         group.start_soon(ctx.ask, "?", str)
-        await anyio.sleep(0)
     return await ctx.ask("?", str, key="never") if ctx.attempt > 9 else "answered"
 
 
@@ -152,12 +151,13 @@ async def test_several_questions_of_one_node_are_asked_at_once() -> None:
 
 
 async def test_a_step_that_has_begun_is_seen_through_before_the_attempt_ends() -> None:
-    wf, calls, gate = Workflow("stepping", input=int, output=str), Counter[str](), anyio.Event()
+    wf, calls = Workflow("stepping", input=int, output=str), Counter[str]()
+    gate, asked = anyio.Event(), anyio.Event()
 
     async def pay() -> str:
         calls["pay"] += 1
         gate.set()
-        await anyio.sleep(0.01)
+        await asked.wait()
         calls["paid"] += 1
         return "paid"
 
@@ -176,7 +176,11 @@ async def test_a_step_that_has_begun_is_seen_through_before_the_attempt_ends() -
 
     wf.chain(START, ask, END)
     graph, store = wf.compile(), MemoryStore()
-    assert (await graph.run(1, store=store, run_id="t")).status == "suspended"
+    async with graph.start(1, store=store, run_id="t") as run:
+        async for event in run.events():
+            if event.kind == "QuestionAsked":
+                asked.set()
+        assert (await run.result()).status == "suspended"
     assert (await graph.resume("t", store=store, answers={"ask": "yes"})).output == "paid yes"
     assert calls == {"pay": 1, "paid": 1}
 
@@ -422,15 +426,13 @@ async def test_a_run_that_ends_otherwise_withdraws_its_questions(how: str) -> No
 
     @wf.node
     async def ask(value: int, ctx: Context) -> str:
-        asked.set()
         return await ctx.ask("?", str)
 
     @wf.node
     async def other(value: int, ctx: Context) -> str:
-        await asked.wait()
         if ended:
             return "other"
-        await anyio.sleep(0.05)
+        await asked.wait()
         if how == "failure":
             raise ValueError("no")
         await anyio.sleep_forever()
@@ -449,8 +451,10 @@ async def test_a_run_that_ends_otherwise_withdraws_its_questions(how: str) -> No
     with pytest.raises(expected) as caught:
         async with graph.start(1, store=store, run_id="t", deadline=0.5 if how == "deadline" else None) as run:
             async for event in run.events():
-                if event.kind == "QuestionAsked" and how == "cancel":
-                    run.cancel()
+                if event.kind == "QuestionAsked":
+                    asked.set()
+                    if how == "cancel":
+                        run.cancel()
             await run.result()
     events = caught.value.result.events
     assert [event.id for event in events if isinstance(event, QuestionWithdrawn)] == ["ask"]
