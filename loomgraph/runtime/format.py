@@ -208,7 +208,7 @@ class LogFormat:
         """A graph's blueprint, encoded once for all of its runs: it is as long as the graph."""
         found = _shapes.get(compiled)
         if found is None:
-            found = _shapes[compiled] = Codec().dump(Any, blueprint_of(compiled.definition), "the graph")
+            found = _shapes[compiled] = Codec().dump_whole(blueprint_of(compiled.definition), "the graph")
         ref, rows = found
         self._add({digest: data for digest, data in rows.items() if digest not in self.codec.known})
         return ref

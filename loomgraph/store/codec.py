@@ -90,6 +90,14 @@ class Codec:
             return plain, rows
         return {_ROW_KEY: self._row(_PLAIN + text, rows)}, rows
 
+    def dump_whole(self, plain: Any, where: str) -> tuple[Any, Rows]:
+        """The same for JSON data that is always read as a whole: one row, however long its lists are."""
+        text = self._checked(Any, plain, where)
+        if len(text) <= _INLINE or _OURS in text:
+            return self.dump(Any, plain, where)
+        rows: Rows = {}
+        return {_ROW_KEY: self._row(_PLAIN + text, rows)}, rows
+
     def is_plain(self, tp: Any, value: Any) -> bool:
         """Whether `dump` would give back the value as it is, told from its looks; False where that takes more."""
         if value is None:

@@ -464,3 +464,10 @@ def test_the_limit_counts_the_whole_value_as_json(text: Any) -> None:
     with pytest.raises(ValueTooLargeError) as caught:
         Codec(max_bytes=size - 1).dump(Any, text, "n")
     assert caught.value.size == size
+
+
+@pytest.mark.parametrize("plain", [list(range(100)), {"nodes": [["a"] * 20] * 50}, {"$row": "x" * 200}, [1], {}])
+def test_what_is_read_as_a_whole_is_one_row_at_most_and_reads_back(plain: Any) -> None:
+    ref, rows = Codec().dump_whole(plain, "here")
+    assert len(rows) <= 1
+    assert Codec().load(Any, ref, rows, "here") == plain
