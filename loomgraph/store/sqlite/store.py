@@ -34,6 +34,7 @@ from loomgraph.store.protocol import (
 from loomgraph.store.sqlite import reading, writing
 from loomgraph.store.sqlite.faults import is_common, is_locked, store_error
 from loomgraph.store.sqlite.keeper import Keeper
+from loomgraph.store.sqlite.room import PAGES, make_room
 from loomgraph.store.sqlite.schema import connect, prepare
 from loomgraph.store.transfer import export_run, import_run
 
@@ -49,6 +50,8 @@ _INLINE_BYTES = 32_000
 _SLOW = 0.005
 _BETWEEN = 16
 _CALM = 0.25
+# how long (s) the event loop's thread may block for a fast disk
+_BRIEF = 0.0005
 # pauses (s) between tries for a locked database
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 
@@ -69,11 +72,12 @@ class SQLiteStore:
 
     *What can be lost.* A killed process loses nothing that was acknowledged, with either setting, and neither a power
     cut nor a crash of the operating system corrupts the file. With "FULL" they lose nothing, and each commit waits
-    for the disk, on the writer thread. With "NORMAL", the default, they can lose the last commits, about a second of
-    them at most (the background thread syncs the log that often); what is left is an earlier state of the same run,
-    which resumes from there. It is the default because what this library promises is about processes, and because a
-    step that runs twice after a power cut is rare, where every step would wait for the disk. Choose "FULL" where even
-    that must not be.
+    for the disk, on the writer thread; the event loop looks on for half a millisecond at most, and only where the last
+    commit took no longer. The log has half a megabyte from the start then. With "NORMAL", the default, they can lose
+    the last commits, about a second of them at most (the background thread syncs the log that often); what is left is
+    an earlier state of the same run, which resumes from there. It is the default because what this library promises is
+    about processes, and because a step that runs twice after a power cut is rare, where every step would wait for the
+    disk. Choose "FULL" where even that must not be.
 
     Deleted runs leave room inside the file that new runs use; the file itself does not shrink.
     """
@@ -102,7 +106,9 @@ class SQLiteStore:
         self._quick = _BETWEEN
         normal = synchronous == "NORMAL"
         self._keeper = Keeper(self.path, lambda: connect(self.path, wait), self._held) if normal else None
-        self._writer = Writer(self.name, self._commit, self._commit_here if normal else None, _INLINE_JOBS)
+        self._writer = Writer(
+            self.name, self._commit, self._commit_here if normal else None, _INLINE_JOBS, 0.0 if normal else _BRIEF
+        )
 
     @property
     def name(self) -> str:
@@ -251,10 +257,11 @@ class SQLiteStore:
                 connection = connect(self.path, self._wait)
                 self._patiently(lambda: prepare(connection, self.name), deadline)
                 connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-                if self._keeper is not None:
-                    connection.execute("PRAGMA wal_autocheckpoint = 0")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {0 if self._keeper is not None else PAGES}")
                 # from here on whoever uses the connection decides whether to wait
                 connection.execute("PRAGMA busy_timeout = 0")
+                if self._keeper is None:
+                    make_room(connection, self.path)
             except BaseException as error:
                 if connection is not None:
                     connection.close()
