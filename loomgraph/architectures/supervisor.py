@@ -108,7 +108,7 @@ class Errand(BaseModel):
     worker: str
     place: str
     task: str
-    text: str
+    told: UserMessage
     instructions: str | None = None
 
 
@@ -187,7 +187,7 @@ class Supervisor:
             both(agent.instructions, f"{says}\n\nThe workers:\n{listed(members)}"),
             input=Ledger,
             output=move,
-            prompt=_told,
+            prompt=lambda ledger: _told(ledger, not_possible=ledger.complaint),
             model=self.model,
         )
         limit = self.max_spawned if self.allow_spawn else 0
@@ -200,7 +200,7 @@ class Supervisor:
         wf = Workflow("delegate", input=Errand, output=Report)
         done: list[Any] = []
         for name, member in members.items():
-            hand = wf.node(_hand, name=f"to {name}")
+            hand = wf.node(_hander(member, self.conversation), name=f"to {name}")
             done.append(wf.node(member.does, name=name))
             wf.edge(START, hand, when=Called("place", name), label=name)
             wf.edge(hand, done[-1])
@@ -218,13 +218,14 @@ class Supervisor:
         return wf.compile()
 
 
-def _told(ledger: Ledger) -> UserMessage:
-    reports = "\n\n".join(
-        f"{report.worker} {'failed at' if report.failed else 'was told'}: {report.task}\n{report.text}"
-        for report in ledger.reports
-    )
+def _told(ledger: Ledger, **more: str | None) -> UserMessage:
+    # what grows stands behind what stays, and each report by itself, so that a log keeps each of them once
+    reports = {
+        f"report_{number}": f"{said.worker} {'failed at' if said.failed else 'was told'}: {said.task}\n{said.text}"
+        for number, said in enumerate(ledger.reports, 1)
+    }
     made = "\n".join(f"- {worker.name}: {worker.instructions}" for worker in ledger.spawned)
-    return sections(task=ledger.task, workers_you_made=made, reports=reports, not_possible=ledger.complaint)
+    return sections(task=ledger.task, workers_you_made=made, **reports, **more)
 
 
 def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
@@ -264,11 +265,10 @@ def _round(by: str, workers: Sequence[str], limit: int, shared: bool, given: Led
     for part in answer.assignments:
         if part.worker not in workers and part.worker not in made:
             raise UnknownWorkerError(by, part.worker, [*workers, *made], given)
-        told = _told(given.model_copy(update={"complaint": None}))
-        text = sections(context=told, your_part=part.task).text if shared else part.task
+        told = _told(given, your_part=part.task) if shared else user(part.task)
         place = part.worker if part.worker in workers else ""
         errands.append(
-            Errand(worker=part.worker, place=place, task=part.task, text=text, instructions=made.get(part.worker))
+            Errand(worker=part.worker, place=place, task=part.task, told=told, instructions=made.get(part.worker))
         )
     ledger = given.model_copy(update={"spawned": spawned, "complaint": None, "complaints": 0})
     return Round(ledger=ledger, errands=errands)
@@ -285,12 +285,18 @@ async def _assign(round: Round) -> list[Errand]:
     return round.errands
 
 
-async def _hand(errand: Errand) -> str:
-    return errand.text
+def _hander(member: Member, conversation: Sharing) -> Callable[..., Any]:
+    """What hands an errand over: as text, or where an agent hears what was said before too, in as many parts."""
+    whole = conversation == "shared" and isinstance(member.does, Agent) and member.does.prompt is None
+
+    async def hand(errand: Errand) -> Any:
+        return Conversation(messages=[errand.told]) if whole else errand.told.text
+
+    return typed(hand, errand=Errand, gives=Conversation if whole else str)
 
 
 async def _instruct(errand: Errand) -> Conversation:
-    return Conversation(messages=[SystemMessage(text=errand.instructions or ""), user(errand.text)])
+    return Conversation(messages=[SystemMessage(text=errand.instructions or ""), errand.told])
 
 
 async def _report(errand: Errand, came: Any) -> Report:

@@ -23,11 +23,14 @@ __all__ = ["sections", "transcript"]
 
 
 def sections(**named: str | UserMessage | None) -> UserMessage:
-    """One message of several texts, each between tags of its name; None and "" are left out. Pictures stay in place."""
+    """One message of several texts, each between tags of its name; None and "" are left out. Pictures stay in place.
+
+    Each section is a part of its own, so that a message that says more than the last one did costs a log what is new.
+    """
     parts: list[Text | Image | ProviderPart] = []
 
-    def say(text: str) -> None:
-        if parts and isinstance(parts[-1], Text):
+    def say(text: str, *, begins: bool = False) -> None:
+        if parts and not begins and isinstance(parts[-1], Text):
             parts[-1] = Text(text=parts[-1].text + text)
         else:
             parts.append(Text(text=text))
@@ -35,7 +38,7 @@ def sections(**named: str | UserMessage | None) -> UserMessage:
     for name, said in named.items():
         if said is None or said == "":
             continue
-        say(f"\n\n<{name}>\n" if parts else f"<{name}>\n")
+        say(f"\n\n<{name}>\n" if parts else f"<{name}>\n", begins=True)
         for piece in (Text(text=said),) if isinstance(said, str) else said.parts:
             if isinstance(piece, Text):
                 say(piece.text)

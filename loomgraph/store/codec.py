@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -36,6 +37,9 @@ Rows = dict[bytes, bytes]
 _INLINE: Final = 96
 # lists shorter than this are cheaper inside their parent than as a row of their own
 _LIST_ITEMS: Final = 8
+# beginnings of lists written lately, of each list those that leave out its last few items
+_PASSED: Final = 256
+_TAIL: Final = 4
 _PLAIN, _LIST = b"J", b"L"
 _ROW_KEY, _LIST_KEY, _ESCAPE = "$row", "$list", "$is"
 # whatever of it could be taken for one of these has it in its text
@@ -60,6 +64,7 @@ class Codec:
         self.max_bytes = max_bytes
         self.registry = registry if registry is not None else TypeRegistry.default()
         self.known: set[bytes] = set()
+        self._passed: deque[bytes] = deque(maxlen=_PASSED)
         self._growth = Growth(lambda new, old: same(new, old, dump=self._dump_of, wary=True))
 
     # ------------------------------------------------------------------ writing
@@ -189,9 +194,20 @@ class Codec:
         return start
 
     def _grow(self, digests: list[bytes], start: int, texts: list[bytes], rows: Rows) -> None:
-        """Add the row of a list whose first `start` items are stored; the rest are `texts`."""
-        if texts:
-            self._put(digests[-1], _LIST + digests[start] + b"[" + b",".join(texts) + b"]", rows)
+        """Add the rows of a list whose first `start` items are stored; the rest are `texts`.
+
+        What it has in common with a list written lately is a row of its own, in case the next one has that too: what is
+        said last may change each time, and what was said before it stays.
+        """
+        end = len(digests) - 1
+        fork = end
+        while fork > start and digests[fork] not in self._passed:
+            fork -= 1
+        for begin, behind in ((start, fork), (fork, end)):
+            if begin < behind:
+                items = b",".join(texts[begin - start : behind - start])
+                self._put(digests[behind], _LIST + digests[begin] + b"[" + items + b"]", rows)
+        self._passed.extend(digests[max(start + 1, end - _TAIL) : end])
 
     def _row(self, data: bytes, rows: Rows) -> str:
         digest = hashlib.blake2b(data, digest_size=DIGEST).digest()

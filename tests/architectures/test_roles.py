@@ -30,7 +30,7 @@ class Pair(BaseModel):
 
 def test_texts_stand_between_tags_as_they_are_and_what_is_empty_is_left_out() -> None:
     message = sections(task=HARSH, nothing=None, empty="", draft="b")
-    assert message == user(f"<task>\n{HARSH}\n</task>\n\n<draft>\nb\n</draft>")
+    assert message == user(f"<task>\n{HARSH}\n</task>", "\n\n<draft>\nb\n</draft>"), "each a part of its own"
     assert shown(HARSH) == HARSH
     assert shown(Pair(left=1, right=2)) == '{\n  "left": 1,\n  "right": 2\n}'
 
@@ -41,7 +41,8 @@ def test_pictures_stay_between_the_texts_around_them() -> None:
     assert [getattr(piece, "text", piece) for piece in message.parts] == [
         "<task>\nbefore",
         picture,
-        "after\n</task>\n\n<draft>\nd\n</draft>",
+        "after\n</task>",
+        "\n\n<draft>\nd\n</draft>",
     ]
 
 

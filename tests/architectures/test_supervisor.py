@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from loomgraph.errors import (
 from loomgraph.graph.budget import Budget
 from loomgraph.models import ScriptedModel, SystemMessage, ToolCall
 from loomgraph.store.memory import MemoryStore
+from loomgraph.store.sqlite import SQLiteStore
 from loomgraph.testing.interleave import Turnstile
 from tests.architectures.voices import Meeting, asked, heard, held, replying, told
 from tests.properties.budget import examples
@@ -76,7 +78,8 @@ def test_the_coordinator_sees_the_task_and_all_reports_and_a_worker_its_part_alo
     assert heard(model) == [
         "<task>\nSum up.\n</task>",
         "<task>\nSum up.\n</task>\n\n"
-        "<reports>\na was told: add 1\na did add 1\n\nb was told: add 2\nb did add 2\n</reports>",
+        "<report_1>\na was told: add 1\na did add 1\n</report_1>\n\n"
+        "<report_2>\nb was told: add 2\nb did add 2\n</report_2>",
     ]
     assert heard(a.model) == ["add 1"]
     assert [len(request.messages) for request in a.model.requests] == [1]
@@ -204,7 +207,8 @@ async def test_a_worker_that_fails_ends_the_run_or_is_told_to_the_coordinator() 
         await agent.run("Do it.")
     agent, model = boss(workers(), delegate(("a", "1"), ("bad", "2")), answer("Half."), on_worker_error="tell")
     assert (await agent.run("Do it.")).output == "Half."
-    assert "a was told: 1\na did 1\n\nbad failed at: 2\nValueError: broken" in heard(model)[1]
+    assert "a was told: 1\na did 1\n" in heard(model)[1]
+    assert "bad failed at: 2\nValueError: broken\n" in heard(model)[1]
 
 
 def test_text_passes_as_it_was_written() -> None:
@@ -271,3 +275,23 @@ def test_timing_changes_nothing(data: Any) -> None:
         ]
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize("conversation", ["fresh", "shared"])
+async def test_a_log_grows_with_what_is_said_and_not_with_the_square_of_the_rounds(
+    conversation: Any, tmp_path: Path
+) -> None:
+    """Each prompt shows all reports so far; a report of 1,000 characters is kept about as often as it is handed on."""
+
+    async def kept(rounds: int) -> int:
+        said = [f"{number} ".ljust(1_000, "x") for number in range(rounds)]
+        moves = [delegate(("a", f"part {number}")) for number in range(rounds)]
+        agent, _ = boss([worker("a", *said)], *moves, answer("!"), max_rounds=rounds + 1, conversation=conversation)
+        path = tmp_path / f"{rounds}.db"
+        async with SQLiteStore(path) as store:
+            await agent.run("Do it.", store=store, run_id="r")
+        return path.stat().st_size
+
+    some, many, more = [await kept(rounds) for rounds in (8, 18, 28)]
+    assert more - many < 1.5 * (many - some), "the last ten rounds cost no more than the ten before them"
+    assert more < 28 * 30_000

@@ -169,7 +169,7 @@ async def test_an_agent_of_a_swarm_works_as_any_architecture_and_the_answer_is_o
         provider, name = "scripted", "both"
 
         async def generate(self, request: Any) -> Any:
-            return await (moves if "<reports>" in asked(request) else boss).generate(request)
+            return await (moves if "<report_1>" in asked(request) else boss).generate(request)
 
     own: Any = ScriptedModel([answer({"guilty": False})])
     model: Any = Both()

@@ -100,6 +100,27 @@ def test_an_item_that_changed_is_written_with_all_behind_it() -> None:
         assert Codec().load(list[Message], ref, kept, WHERE) == messages
 
 
+class Prompt(BaseModel):
+    parts: list[Message]
+    now: str
+
+
+@pytest.mark.parametrize("last", [1, 3])
+def test_what_is_said_last_and_changes_each_time_does_not_make_a_growing_list_be_written_anew(last: int) -> None:
+    """As in a prompt that shows all there is and ends with what is to be done now."""
+    codec, kept, sizes = Codec(), Rows(), list[int]()
+    for turn in range(10, 200):
+        endings = [Message(role="user", text=f"now {turn} {i}") for i in range(last)]
+        prompt = Prompt(parts=[*map(_said, range(turn)), *endings], now="")
+        ref, rows = codec.dump(Prompt, prompt, WHERE)
+        sizes.append(_size(rows))
+        kept.update(rows)
+        codec.known.update(rows)
+        assert Codec().load(Prompt, ref, kept, WHERE) == prompt
+    assert max(sizes[2:]) < 3 * 300 + last * 150
+    assert _size(kept) < 150_000, "the last prompt alone has 30,000"
+
+
 class Vague:
     """Says that any two of it are equal."""
 

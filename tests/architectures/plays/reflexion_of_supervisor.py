@@ -19,7 +19,7 @@ def answer(request: ModelRequest) -> Any:
     if "You measure." in told(request) or "You count." in told(request):
         return f"did {said(request)}"
     how = "careful" if "- be careful" in said(request) else "quick"
-    if "<reports>" in said(request):
+    if "<report_1>" in said(request):
         return {"value": {"kind": "answer", "answer": f"{how}: {said(request).count('did ')} reports"}}
     parts = [{"worker": worker, "task": f"{worker}, {how}: {said(request)}"} for worker in ("measurer", "counter")]
     return {"value": {"kind": "delegate", "assignments": parts}}
