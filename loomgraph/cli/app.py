@@ -5,6 +5,7 @@ Results go to stdout, everything else to stderr, so that output can be piped.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from loomgraph import Workflow
 from loomgraph.cli import drawing, forking, going, keeping, showing, starting
 from loomgraph.cli.exits import FAILED, exits
 from loomgraph.cli.going import TargetArg
-from loomgraph.cli.keeping import TracebackOpt
+from loomgraph.cli.keeping import JsonOpt, TracebackOpt
+from loomgraph.cli.outcome import plain_json
 from loomgraph.errors import CompileError, Finding
 from loomgraph.integrations.load import load
 
@@ -46,16 +48,19 @@ def root(
 
 
 @app.command()
-def check(target: TargetArg, *, traceback: TracebackOpt = False) -> None:
+def check(target: TargetArg, *, as_json: JsonOpt = False, traceback: TracebackOpt = False) -> None:
     """Print every finding of compile() and its remedy. Exits with 1 if there are errors."""
     with exits(show_traceback=traceback):
         name, findings = _findings(target)
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
-    for finding in (*errors, *warnings):
-        typer.echo(f"{finding.severity} {finding}".encode())
-    verdict = f"{_count(len(errors), 'error')}, {_count(len(warnings), 'warning')}"
-    typer.echo(f"workflow '{name}': {verdict if findings else 'sound, no findings'}".encode())
+    if as_json:
+        typer.echo(plain_json({"workflow": name, "findings": [asdict(found) for found in (*errors, *warnings)]}))
+    else:
+        for finding in (*errors, *warnings):
+            typer.echo(f"{finding.severity} {finding}".encode())
+        verdict = f"{_count(len(errors), 'error')}, {_count(len(warnings), 'warning')}"
+        typer.echo(f"workflow '{name}': {verdict if findings else 'sound, no findings'}".encode())
     if errors:
         raise typer.Exit(FAILED)
 

@@ -19,8 +19,9 @@ from loomgraph.cli.exits import FAILED, SUSPENDED, UsageError, ending_gently, ex
 from loomgraph.cli.given import read_input, read_json
 from loomgraph.cli.keeping import JsonOpt, TracebackOpt
 from loomgraph.cli.outcome import event_line, output_json, plain_json, result_json
-from loomgraph.cli.progress import Progress
+from loomgraph.cli.progress import Progress, spent
 from loomgraph.cli.stores import RunArg, StoreOpt, command, opened_for, resume_command, store_words, with_store
+from loomgraph.cli.tally import Tally
 from loomgraph.cli.waiting import Waits
 from loomgraph.errors import GraphChangedError, InDoubtError, RunBusyError, RunError
 from loomgraph.events import Event
@@ -82,6 +83,7 @@ class _Show:
         self._recorded: str | None = None
         # how many events of the run were there before
         self.known = 0
+        self._tally: Tally | None = None
 
     def advice(self, error: BaseException | None = None) -> str | None:
         """How to go on with a run that stopped half-way, or could not go on."""
@@ -117,6 +119,7 @@ class _Show:
     def go(self, work: Callable[[Callable[[Event], None]], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
         """Do the work, showing its events. Raises what it raises."""
         with Progress(Console(stderr=True), quiet=self.is_quiet) as progress:
+            self._tally = progress.tally
 
             def watch(event: Event) -> None:
                 self.recorded(event.run_id)
@@ -141,7 +144,8 @@ class _Show:
         if not self.is_quiet:
             number = len(result.activations)
             count = f"{number} activation{'' if number == 1 else 's'}"
-            say(f"run {clean(result.run_id)} {result.status} in {result.seconds:.2f} s, {count}")
+            used = "" if self._tally is None else spent(self._tally)
+            say(f"run {clean(result.run_id)} {result.status} in {result.seconds:.2f} s, {count}{used}")
         if self._as_json:
             typer.echo(result_json(result))
         elif result.status == "succeeded" and not self._as_events:
@@ -313,6 +317,7 @@ def signal(
     *,
     store: StoreOpt = None,
     id: Annotated[str | None, typer.Option("--id", help="Sent again under the same id, it is one signal.")] = None,
+    as_json: JsonOpt = False,
     traceback: TracebackOpt = False,
 ) -> None:
     """Send a signal to a run, for the node that waits for it or will. Runs nothing: `loomgraph resume` does."""
@@ -323,7 +328,10 @@ def signal(
             await questions.signal(opened, run, name, value, id=id)
 
         with_store(store, work)
-        say(f"sent '{clean(name)}' to run {clean(run)}")
+        if as_json:
+            typer.echo(plain_json({"run_id": run, "signal": name, "id": id, "sent": True}))
+        else:
+            say(f"sent '{clean(name)}' to run {clean(run)}")
 
 
 def cancel(

@@ -232,10 +232,13 @@ def export(
     *,
     store: StoreOpt = None,
     out: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of stdout.")] = None,
+    as_json: JsonOpt = False,
     traceback: TracebackOpt = False,
 ) -> None:
     """Write one run as a file that `loomgraph import` takes, into any store."""
     with exits(show_traceback=traceback):
+        if as_json and out is None:
+            raise UsageError("--json and the run itself both want stdout. Say where the run goes: -o FILE.")
         if out is None and sys.stdout.isatty():
             raise UsageError(f"a run is a file, not a text to read. Say where: loomgraph export {run} -o {run}.run")
 
@@ -260,7 +263,9 @@ def export(
             with_store(store, work)
         except OSError as error:
             raise UsageError(f"cannot write '{out}': {error.strerror or error}.") from error
-        if out is not None:
+        if as_json and out is not None:
+            typer.echo(plain_json({"run_id": run, "file": str(out), "bytes": out.stat().st_size}))
+        elif out is not None:
             say(f"wrote {out}")
 
 
@@ -286,6 +291,7 @@ def import_(
         typer.echo(plain_json(header_json(header)) if as_json else done)
 
 
-def key() -> None:
+def key(*, as_json: JsonOpt = False) -> None:
     """Print a new random key for an encrypted store, to be kept in LOOMGRAPH_KEY."""
-    typer.echo(new_key())
+    made = new_key()
+    typer.echo(plain_json({"key": made}) if as_json else made)

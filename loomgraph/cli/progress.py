@@ -1,134 +1,56 @@
 """A run as it happens, on stderr: a table that redraws itself on a terminal, plain lines elsewhere.
 
-A fold of the run's events; reads no clock, and never writes to stdout.
+Shows a `Tally`; never writes to stdout. Where there is no room for every node, those that are done make way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Final, Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from loomgraph import events
 from loomgraph.cli.clean import clean
+from loomgraph.cli.tally import Row, Status, Tally
+from loomgraph.visualize.overlay import used
 
-__all__ = ["Progress", "Row", "Status", "Tally"]
+__all__ = ["Progress", "spent"]
 
-Status = Literal["running", "done", "handled", "failed", "skipped", "cancelled"]
-
-_STYLES: dict[Status, str] = {
+_STYLES: Final[dict[Status, str]] = {
     "running": "cyan",
+    "waiting": "magenta",
     "done": "green",
     "handled": "yellow",
     "failed": "bold red",
     "skipped": "dim",
     "cancelled": "dim",
 }
-
-
-@dataclass(slots=True)
-class Row:
-    """What is known of one node: how often it finished, what runs of it, how long it took in all (seconds).
-
-    A map counts as one activation; its `items` and how many of them are `settled` stand beside that.
-    """
-
-    node: str
-    running: int = 0
-    finished: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    items: int | None = None
-    settled: int = 0
-    last: Status = "running"
-
-    @property
-    def status(self) -> Status:
-        """ "running" while any activation runs, else how the last one ended."""
-        return "running" if self.running else self.last
-
-    @property
-    def count(self) -> str:
-        """`3/12` for a map, `x3` for a node that fired more than once, else nothing."""
-        if self.items is not None:
-            return f"{self.settled}/{self.items}"
-        return f"x{self.finished}" if self.finished > 1 else ""
-
-
-class Tally:
-    """Rows by node path, in order of first appearance. `feed` returns a line to print when something settled."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self._since: dict[str, float] = {}
-
-    def feed(self, event: events.Event) -> str | None:
-        """Take one event in. Returns a sentence for what a reader of plain lines wants to know, else None."""
-        match event:
-            case events.MapStarted():
-                row = self._row(event.node)
-                row.items = (row.items or 0) + event.count
-                return f"{event.key}: {event.count} items"
-            case events.NodeStarted():
-                if event.key not in self._since:
-                    self._since[event.key] = event.time
-                    self._row(event.node).running += not _is_item(event.key)
-                return None
-            case events.AttemptFailed():
-                self._row(event.node).retries += 1
-                return f"{event.key}: attempt {event.attempt} failed ({event.failure.error}: {event.failure.message})"
-            case events.NodeSucceeded():
-                return self._settle(event, "done")
-            case events.NodeFailed():
-                line = self._settle(event, "handled" if event.taken else "failed")
-                return f"{line} ({event.failure.error}: {event.failure.message})"
-            case events.NodeCancelled():
-                return self._settle(event, "cancelled")
-            case events.NodeSkipped():
-                self._row(event.node).last = "skipped"
-                return None
-            case events.LoopCapReached():
-                return f"{event.key}: the loop reached its cap of {event.cap}"
-            case _:
-                return None
-
-    def _row(self, node: str) -> Row:
-        return self.rows.setdefault(node, Row(node))
-
-    def _settle(
-        self, event: events.NodeSucceeded | events.NodeFailed | events.NodeCancelled, how: Status
-    ) -> str | None:
-        row = self._row(event.node)
-        began = self._since.pop(event.key, None)
-        if _is_item(event.key):
-            row.settled += began is not None
-            return f"{event.key}: {how}" if how in ("failed", "handled") else None
-        row.last = how
-        if began is not None:
-            row.running -= 1
-            row.finished += 1
-            row.seconds += event.time - began
-        return f"{event.key}: {how}"
-
-
-def _is_item(key: str) -> bool:
-    """Whether an activation is one item of a map; a bracket in a node's own name is escaped in keys."""
-    return key.endswith("]")
+# what is said of a node beside its name, in columns, and how wide a terminal must be for each
+_WIDE: Final = 60
+_NARROW: Final = 36
 
 
 class Progress:
-    """Shows a Tally while a run goes on: `with Progress(console) as progress: progress.feed(event)`."""
+    """Shows a Tally while a run goes on: `with Progress(console) as progress: progress.feed(event)`.
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    `now` gives seconds since the epoch, for what runs and has not ended.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False, now: Callable[[], float] = time.time) -> None:
         self.tally = Tally()
         self._console = console
         self._quiet = quiet
-        self._live = None if quiet or not console.is_terminal else Live(console=console, refresh_per_second=10)
+        self._now = now
+        self._ended = False
+        self._live: Live | None = None
+        if not quiet and console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(console=console, refresh_per_second=8, get_renderable=self.shown)
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -138,32 +60,69 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended = True
         if self._live is not None:
-            self._live.update(self.table(), refresh=True)
+            self._live.refresh()
             self._live.stop()
 
     def feed(self, event: events.Event, *, past: bool = False) -> None:
         """Take one event in and show it; one of the `past` is counted, but has no line of its own."""
-        line = self.tally.feed(event)
-        if past:
+        line = self.tally.feed(event, past=past)
+        if past or line is None or self._quiet or self._live is not None:
             return
-        if self._live is not None:
-            self._live.update(self.table())
-        elif line is not None and not self._quiet:
-            self._console.print(Text(clean(line)), soft_wrap=True)
+        self._console.print(Text(clean(line)), soft_wrap=True)
 
-    def table(self) -> Table:
-        """One line a node; the last ones if the terminal is too low for all of them."""
-        table = Table(box=None, show_header=False, pad_edge=False)
+    def shown(self) -> RenderableType:
+        """A line for each node, and one for all of them."""
+        now = None if self._ended else self._now()
         rows = list(self.tally.rows.values())
-        room = max(self._console.height - 2, 1)
-        for row in rows[-room:]:
-            retried = f"{row.retries} retried" if row.retries else ""
-            table.add_row(
-                Text(row.status, _STYLES[row.status]),
-                Text(clean(row.node)),
-                Text(row.count),
-                Text(f"{row.seconds:.2f} s" if row.finished else ""),
-                Text(retried, "yellow"),
-            )
-        return table
+        shown = _fitting(rows, max(self._console.height - 4, 1))
+        width = self._console.width
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for at_most in (9, None, None, None, None, None):
+            table.add_column(no_wrap=True, overflow="ellipsis", max_width=at_most)
+        for row in shown:
+            cells = _cells(row, now)
+            table.add_row(*(cells if width >= _WIDE else cells[:4] if width >= _NARROW else cells[:3]))
+        parts: list[RenderableType] = [table]
+        if len(shown) < len(rows):
+            parts.insert(0, Text(f"{len(rows) - len(shown)} more that are done", "dim", no_wrap=True))
+        parts.append(Text(self._all(now), "dim", no_wrap=True, overflow="ellipsis"))
+        return Group(*parts)
+
+    def _all(self, now: float | None) -> str:
+        tally = self.tally
+        parts = [f"{tally.activations:,} done"]
+        if now is not None and tally.since is not None:
+            parts.append(f"{max(now - tally.since, 0.0):.1f} s")
+        if tally.tokens or tally.cost:
+            parts.append(used(tally.tokens, tally.cost))
+        return ", ".join(parts) if tally.rows else ""
+
+
+def spent(tally: Tally) -> str:
+    """`, 1.5k tokens, cost 0.003` if there were any, to stand at the end of a sentence."""
+    return f", {used(tally.tokens, tally.cost)}" if tally.tokens or tally.cost else ""
+
+
+def _cells(row: Row, now: float | None) -> list[Text]:
+    seconds, rate = row.spent(now), row.rate(now)
+    # of a run that was interrupted nothing says that its nodes have stopped
+    stopped = now is None and row.status == "running"
+    return [
+        Text("stopped", "dim") if stopped else Text(row.status, _STYLES[row.status]),
+        Text(clean(row.node)),
+        Text(row.count),
+        Text("" if seconds is None else f"{seconds:.2f} s"),
+        Text("" if rate is None or row.items is None else f"{rate:,.1f}/s", "dim"),
+        Text(f"{row.retries} retried" if row.retries else "", "yellow"),
+    ]
+
+
+def _fitting(rows: Sequence[Row], room: int) -> list[Row]:
+    """As many rows as there is room for, in their order: what goes on or went wrong before what is done."""
+    if len(rows) <= room:
+        return list(rows)
+    done = {"done", "skipped"}
+    ranked = sorted(range(len(rows)), key=lambda at: (rows[at].status in done, -at))
+    return [rows[at] for at in sorted(ranked[:room])]

@@ -15,7 +15,8 @@ import typer
 
 from loomgraph import __version__
 from loomgraph.cli.exits import UsageError, exits, say
-from loomgraph.cli.keeping import TracebackOpt
+from loomgraph.cli.keeping import JsonOpt, TracebackOpt
+from loomgraph.cli.outcome import plain_json
 from loomgraph.cli.stores import shell_line
 
 __all__ = ["new"]
@@ -36,6 +37,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 def new(
     folder: Annotated[Path, typer.Argument(metavar="NAME", help="The project's name, or a path that ends in it.")],
     *,
+    as_json: JsonOpt = False,
     traceback: TracebackOpt = False,
 ) -> None:
     """Make a project in a new folder: a typed workflow with an agent, its tests and a README."""
@@ -46,7 +48,11 @@ def new(
         _refuse_to_overwrite(folder)
         for place, text in texts.items():
             _write(folder / place, text)
-            say(f"wrote {folder / place}")
+            if not as_json:
+                say(f"wrote {folder / place}")
+        if as_json:
+            typer.echo(plain_json({"folder": str(folder), "package": package, "files": list(texts)}))
+            return
         say(f"next: {shell_line('cd', str(folder))}; then what README.md says")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from loomgraph.cli.app import app
 
-TRIAGE = '''
+TRIAGE = """
 from typing import Literal
 
 from pydantic import BaseModel
@@ -53,9 +53,9 @@ wf.edge(START, classify)
 wf.route(classify, {(lambda t: t.amount > 0): refund}, otherwise=diagnose)
 wf.edge(refund, END)
 wf.edge(diagnose, END)
-'''
+"""
 
-BROKEN = '''
+BROKEN = """
 from loomgraph import END, START, Workflow
 
 wf = Workflow("broken", input=int, output=int)
@@ -68,9 +68,9 @@ def first(value: int) -> int:
 
 wf.edge(START, first)
 wf.edge("frist", END)
-'''
+"""
 
-NUMBERS = '''
+NUMBERS = """
 from loomgraph import END, START, Workflow
 
 double_wf = Workflow("double", input=int, output=int)
@@ -92,9 +92,9 @@ answer = 42
 
 def make():
     return double_wf
-'''
+"""
 
-ORDER = '''
+ORDER = """
 from pathlib import Path
 
 import anyio
@@ -121,9 +121,9 @@ async def pay(total: int) -> int:
 
 
 wf.chain(START, price, pay, END)
-'''
+"""
 
-REFUND = '''
+REFUND = """
 from pydantic import BaseModel
 
 from loomgraph import END, START, Context, Workflow
@@ -146,7 +146,7 @@ async def pay(approval: Approval, ctx: Context) -> str:
 
 
 wf.chain(START, approve, pay, END)
-'''
+"""
 
 MODULES = {"triage.py": TRIAGE, "broken.py": BROKEN, "numbers_.py": NUMBERS, "order.py": ORDER, "refund.py": REFUND}
 
