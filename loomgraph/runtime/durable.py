@@ -16,6 +16,7 @@ import anyio
 from loomgraph.engine.activation import Activation
 from loomgraph.engine.facts import Entry
 from loomgraph.engine.journal import Journal
+from loomgraph.events import NodeStarted
 from loomgraph.graph.signature import EMPTY
 from loomgraph.runtime.format import LogFormat
 from loomgraph.store.protocol import (
@@ -32,8 +33,12 @@ from loomgraph.store.protocol import (
 __all__ = ["Durability", "DurableJournal"]
 
 Durability: TypeAlias = Literal["sync", "batch", "exit"]
-"""sync: every event is durable before it is acted on. batch: written as fast as the store takes it, so a crash loses
-what was recorded since the last write. exit: written when the run ends, so a crash loses the run."""
+"""sync: every event is durable before it is acted on. batch: written as fast as the store takes it while the run goes
+on, so a crash loses what was recorded since the last write. exit: written when the run ends, so a crash loses the run.
+That a node with effect="once" begins is durable before it does, in all three."""
+
+# how many events a run in "batch" may be ahead of its log, before it waits for the store
+_AHEAD = 4096
 
 
 class DurableJournal(Journal):
@@ -65,6 +70,8 @@ class DurableJournal(Journal):
         # of the next write: its events so far, and what it changes of the header
         self._unsent: list[StoredEvent] = []
         self._encoded = 0
+        # how far was looked for what is pressing, and up to where it is
+        self._looked = self._press = 0
         self.changes: HeaderChanges | None = None
         # told of events when they are encoded, in order
         self.listener: Callable[[list[StoredEvent]], None] | None = None
@@ -96,7 +103,7 @@ class DurableJournal(Journal):
     def commit_now(self) -> bool:
         if self.broken is not None:
             raise self.broken
-        if self.durability == "exit" or self._written >= len(self.entries):
+        if self._written >= len(self.entries) or (self.durability != "sync" and not self._pressing()):
             return self.owned()
         if self._writing or self._append_now is None:
             return False
@@ -146,10 +153,42 @@ class DurableJournal(Journal):
                 self.hold(renewed, asked, self._ttl)
 
     async def commit(self) -> None:
-        if self.durability == "sync" or (self.durability == "batch" and not self._writing):
+        if self.durability == "sync" or self._pressing():
             await self.flush()
         # after the write, however long it took: what was written is now to be acted on
         await self.confirm()
+
+    def _pressing(self) -> bool:
+        """Whether something has to be written now, where not every step has to.
+
+        That is the start of a node with effect="once", for whoever goes on after a crash has to know of it; and in a
+        run that is too far ahead of its log.
+        """
+        entries = self.entries
+        for at in range(self._looked, len(entries)):
+            _, kind, subject, _ = entries[at]
+            if kind is NodeStarted and subject.scope.plan.definition.nodes[subject.node].effect == "once":
+                self._press = at + 1
+        self._looked = len(entries)
+        if self._written < self._press:
+            return True
+        return self.durability == "batch" and len(entries) - self._written > _AHEAD
+
+    async def write_behind(self, stop: Callable[[str], None]) -> None:
+        """Write what is recorded as fast as the store takes it, until cancelled; `stop` the run where that fails."""
+        while True:
+            try:
+                await self.flush()
+            except Exception:  # kept as `broken`, and raised by the run as it ends
+                stop("its log cannot be written")
+                return
+            await self._more()
+
+    async def _more(self) -> None:
+        while self._written >= len(self.entries):
+            if self._grown is None:
+                self._grown = anyio.Event()
+            await self._grown.wait()
 
     async def flush(self, status: RunStatus | None = None) -> None:
         """Write everything recorded so far, and the run's status; returns once it is durable.
@@ -215,7 +254,7 @@ class DurableJournal(Journal):
         """Begin with what the store has already."""
         self.values = values
         self.entries.extend(entries)
-        self._written = self._encoded = len(self.entries)
+        self._written = self._encoded = self._looked = len(self.entries)
 
     def wrote(self, end: int, batch: Batch) -> None:
         """The entries before `end` are durable."""

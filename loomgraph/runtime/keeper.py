@@ -121,6 +121,8 @@ class Keeper:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._beat, journal, stop)
+            if journal.durability == "batch":
+                group.start_soon(journal.write_behind, stop)
             try:
                 yield
             finally:
