@@ -30,7 +30,7 @@ from loomgraph.events import (
 )
 from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.format import bound_by_name, check_version, read_event
-from loomgraph.runtime.result import ActivationRecord, fold
+from loomgraph.runtime.result import ActivationRecord, fold, starts_of
 from loomgraph.runtime.tables import ActivationTable, EventTable
 from loomgraph.runtime.waiting import plain_fields
 from loomgraph.store.codec import Codec
@@ -72,6 +72,11 @@ class Log(DrawableRun):
     def activations(self) -> tuple[ActivationRecord, ...]:
         """Every activation, skipped ones too, in the order they first appear in the log."""
         return ActivationTable(fold(list(self.entries)))
+
+    @cached_property
+    def starts(self) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+        """See `RunResult.starts`."""
+        return starts_of(self.entries)
 
     @cached_property
     def graph(self) -> CompiledGraph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias
@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from loomgraph.compile.compiled import CompiledGraph
 from loomgraph.engine.activation import Activation, Named
-from loomgraph.engine.facts import Entry, Shadow, event_of
+from loomgraph.engine.facts import Entry, Shadow, event_of, key_of
 from loomgraph.engine.later import Later
 from loomgraph.errors import Failure, RunSuspendedError, brief_text
 from loomgraph.events import (
@@ -28,6 +28,8 @@ from loomgraph.events import (
     Origin,
     QuestionAsked,
     RunRedriven,
+    RunStarted,
+    ScopeStarted,
     SignalAwaited,
     node_path,
 )
@@ -226,6 +228,17 @@ def usage_of(entries: list[Entry]) -> Usage:
     return _used([record for records in passes for record in records if record.attempts])
 
 
+def starts_of(entries: Iterable[Entry]) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+    """For each graph that began in the last pass: its path, () for the run's own, and its edges out of START."""
+    found: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
+    for _, kind, subject, values in entries:
+        if kind is RunStarted or kind is RunRedriven:
+            found = [((), tuple(values[3]))]
+        elif kind is ScopeStarted:
+            found.append((node_path(key_of(subject)), tuple(values[2])))
+    return tuple(found)
+
+
 class RunResult(DrawableRun, Generic[OutT]):
     """The outcome of a run.
 
@@ -288,6 +301,11 @@ class RunResult(DrawableRun, Generic[OutT]):
     def activations(self) -> tuple[ActivationRecord, ...]:
         """Every activation, skipped ones too, in the order they first appear in the log. A notebook shows a table."""
         return ActivationTable(fold(self._entries))
+
+    @cached_property
+    def starts(self) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+        """Of each graph that began: its path (nodes around it, outermost first), and the edges out of START it took."""
+        return starts_of(self._entries)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

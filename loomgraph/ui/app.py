@@ -31,7 +31,7 @@ from loomgraph.runtime.recorded import OnChange
 from loomgraph.store.protocol import RunFilter, RunPage, RunStatus, Store
 from loomgraph.ui import documents
 from loomgraph.ui.acting import ActionRefusedError, Actions
-from loomgraph.ui.layout import LayoutMissingError, layout
+from loomgraph.ui.layout import LayoutMissingError, inside, layout
 from loomgraph.ui.long import Long
 from loomgraph.ui.view import View, Views
 
@@ -238,8 +238,9 @@ class Pages:
     async def _picture(self, request: Request) -> Any:
         view = await self._view(request)
         assert view.header is not None
-        name, shape = await view.shape()
-        graph = self._graphs.get(view.header.graph)
+        scope = request.query_params.get("scope") or ""
+        name, shape = await view.shape(scope)
+        graph = None if scope else self._graphs.get(view.header.graph)
         if graph is not None and graph.fingerprint != view.header.fingerprint:
             graph = None
         async with self._drawing:
@@ -250,7 +251,7 @@ class Pages:
                     self._layouts[name] = await anyio.to_thread.run_sync(layout, shape, graph)
                 except LayoutMissingError as error:
                     return {"missing": str(error)}
-            return self._layouts[name]
+            return inside(self._layouts[name], scope) if scope else self._layouts[name]
 
     async def _activations(self, request: Request) -> Any:
         view = await self._view(request)

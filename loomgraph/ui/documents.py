@@ -71,6 +71,7 @@ def node(found: Node) -> dict[str, Any]:
         "attempts": found.attempts,
         "seconds": round(found.seconds, 6),
         "amounts": found.amounts,
+        "taken": found.taken,
     }
 
 
@@ -108,6 +109,11 @@ async def progress(view: View, since: int = -1) -> dict[str, Any]:
         "attempts": tally.attempts,
         "amounts": tally.amounts,
         "nodes": [node(found) for found in tally.nodes.values() if found.version > since],
+        "starts": [
+            {"path": path, "count": start.count, "taken": start.taken}
+            for path, start in tally.starts.items()
+            if start.version > since
+        ],
         "questions": [question(found, sent=sent) for found, sent in await view.questions()],
         "signals": _signals(view),
         "cancelling": view.cancelling,

@@ -16,8 +16,9 @@ from loomgraph.events import escape
 from loomgraph.runtime.graph import Graph
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode, diagram
 from loomgraph.visualize.svg import laid_out
+from loomgraph.visualize.ways import Decided
 
-__all__ = ["LayoutMissingError", "layout"]
+__all__ = ["LayoutMissingError", "inside", "layout"]
 
 _MOST: Final = 5_000
 """Of more edges the page shows a list: neither Graphviz nor a reader could follow them."""
@@ -156,8 +157,38 @@ def _edge(edge: DiagramEdge, line: Any, height: float) -> dict[str, Any]:
         "label": list(edge.label),
         "points": points,
         "tip": tip or points[-1],
+        "decided": None if edge.decided is None else _decided(edge.decided),
         "at": _flipped(_numbers(line["lp"]), height) if "lp" in line else None,
     }
+
+
+def _decided(decided: Decided) -> dict[str, Any]:
+    """By whose outcome it is known whether the edge was taken; see `loomgraph.visualize.ways`."""
+    return {
+        "path": _path(decided.path),
+        "index": decided.index,
+        "start": decided.start,
+        "always": decided.always,
+        "cap": decided.cap,
+        "target": _path(decided.target),
+    }
+
+
+def inside(drawn: dict[str, Any], scope: str) -> dict[str, Any]:
+    """The picture of a graph that ran inside a node: its nodes have the path of their scope before their names."""
+
+    def within(path: str) -> str:
+        return f"{scope}/{path}" if path else path
+
+    def of(edge: dict[str, Any]) -> dict[str, Any]:
+        found = edge["decided"]
+        if found is None:
+            return edge
+        path = f"{scope}/{found['path']}" if found["path"] else scope
+        return edge | {"decided": found | {"path": path, "target": within(found["target"])}}
+
+    nodes = [node | {"path": within(node["path"])} for node in drawn["nodes"]]
+    return drawn | {"nodes": nodes, "edges": [of(edge) for edge in drawn["edges"]], "scope": scope}
 
 
 def _path(names: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ hundred thousand events must not begin anew with each of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from loomgraph.errors import Failure
 from loomgraph.events import path_of
 from loomgraph.runtime.waiting import WaitingFold
 
-__all__ = ["Activation", "Node", "Tally"]
+__all__ = ["Activation", "Node", "Start", "Tally"]
 
 # of several activations the first in this order stands for all, as in drawings
 _RANK: Final = ("running", "waiting", "failed", "cancelled", "handled", "succeeded", "skipped")
@@ -74,7 +74,10 @@ class Activation:
 
 @dataclass(slots=True)
 class Node:
-    """All activations of one node; `path` is its path with '/', names escaped. A map's items are counted apart."""
+    """All activations of one node; `path` is its path with '/', names escaped. A map's items are counted apart.
+
+    `taken` is how often each edge was taken, for a node that does not take all of them each time.
+    """
 
     path: str
     whole: Counter[str] = field(default_factory=Counter[str])
@@ -83,6 +86,7 @@ class Node:
     seconds: float = 0.0
     amounts: dict[str, int | float] = field(default_factory=dict[str, "int | float"])
     activations: list[Activation] = field(default_factory=list[Activation])
+    taken: Counter[int] = field(default_factory=Counter[int])
     version: int = 0
 
     @property
@@ -92,12 +96,24 @@ class Node:
         return next((status for status in _RANK if counts[status]), "idle")
 
 
+@dataclass(slots=True)
+class Start:
+    """How often the graph of one scope began, and how often each edge out of its START was taken."""
+
+    count: int = 0
+    taken: Counter[int] = field(default_factory=Counter[int])
+    version: int = 0
+
+
 class Tally:
     """The fold. `version` grows with every event told; a node's `version` is that of its last change."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.activations: dict[str, Activation] = {}
+        self.starts: dict[str, Start] = {}
+        self.scopes: dict[str, int] = {}
+        """The graphs of ctx.run by path, with the number of the event that began the last one there."""
         self.waiting = WaitingFold()
         self.amounts: dict[str, int | float] = {}
         self.attempts = 0
@@ -113,10 +129,23 @@ class Tally:
         if kind is events.RunStarted or kind is events.RunRedriven:
             self.passes.append(seq)
             self.nodes, self.activations, self.ended = {}, {}, None
+            self.starts, self.scopes = {}, {}
+            self._begin("", fields[4])
         elif not key:
             self._run(kind, fields)
-        elif kind is not events.ScopeStarted and kind is not events.ScopeEnded:
+        elif kind is events.ScopeStarted:
+            path = path_of(key)
+            self._begin(path, fields[2])
+            if fields[4] is not None:
+                self.scopes[path] = seq
+        elif kind is not events.ScopeEnded:
             self._activation(seq, time, kind, key, fields)
+
+    def _begin(self, path: str, taken: Sequence[int] | None) -> None:
+        start = self.starts.setdefault(path, Start())
+        start.count += 1
+        start.taken.update(taken or ())
+        start.version = self.version
 
     def _run(self, kind: Any, fields: tuple[Any, ...]) -> None:
         if kind is events.RunResumed:
@@ -166,10 +195,12 @@ class Tally:
             found.failures.append(fields[1])
             found.origin = fields[3]
             status = "handled" if fields[2] else "failed"
+            node.taken.update(fields[2])
         elif kind in _ENDS:
             status = _ENDS[kind]
             if kind is events.NodeSucceeded:
                 found.cached, found.origin = fields[4], fields[5]
+                node.taken.update(() if found.item else fields[2] or ())
         else:
             return
         if found.started is not None and found.ended is None:

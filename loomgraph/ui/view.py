@@ -14,7 +14,7 @@ import anyio.to_thread
 from pydantic_core import to_jsonable_python
 
 from loomgraph.engine.facts import event_of
-from loomgraph.errors import LogMismatchError
+from loomgraph.errors import LogMismatchError, UnknownEventError
 from loomgraph.events import path_of
 from loomgraph.runtime.format import KINDS, check_version, read_event
 from loomgraph.runtime.keeper import ends, requested
@@ -173,13 +173,17 @@ class View:
             self._seen = count, first, Seen(self.run_id, Codec(), values, events)
         return self._seen[2]
 
-    async def shape(self) -> tuple[str, Any]:
-        """What the log keeps of the structure of its graph, and a name for it that equal structures share."""
-        begin = self.events[self.tally.passes[-1]]
-        fields = read_event(begin)[2]
+    async def shape(self, scope: str = "") -> tuple[str, Any]:
+        """What the log keeps of the structure of its graph, and a name for it that equal structures share.
+
+        With `scope`, that of the graph that a node ran last under that path, with ctx.run. Raises LookupError.
+        """
+        if scope and scope not in self.tally.scopes:
+            raise UnknownEventError(self.run_id, scope, len(self.events), list(self.tally.scopes))
+        begin = self.events[self.tally.scopes[scope] if scope else self.tally.passes[-1]]
+        ref = read_event(begin)[2][4 if scope else 5]
         await reach(self._store, self.run_id, [begin.body], self._values)
-        shape = self._codec.load(Any, fields[5], self._values, "the graph")
-        return json.dumps(fields[5]), shape
+        return json.dumps([ref, not scope]), self._codec.load(Any, ref, self._values, "the graph")
 
 
 class Views:

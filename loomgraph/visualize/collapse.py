@@ -17,6 +17,7 @@ from typing import Final
 from loomgraph.visualize.diagram import Diagram, DiagramEdge, DiagramNode
 from loomgraph.visualize.overlay import merged
 from loomgraph.visualize.text import clipped
+from loomgraph.visualize.ways import taken_together
 
 __all__ = ["collapsed", "in_order"]
 
@@ -55,7 +56,7 @@ def _told(whole: Diagram, small: Diagram) -> Diagram:
         return small
     first = f"{len(whole.nodes):,} nodes and {len(whole.edges):,} edges, drawn as "
     first += f"{len(small.nodes):,} and {len(small.edges):,}"
-    return replace(small, legend=(first, *(words for kind, words in _WORDS.items() if kind in kinds)))
+    return replace(small, legend=(first, *(words for kind, words in _WORDS.items() if kind in kinds), *whole.legend))
 
 
 # ---------------------------------------------------------------------- which nodes stand together
@@ -92,7 +93,7 @@ def _alike(diagram: Diagram, *, labels: bool = True) -> Iterator[list[str]]:
     into: dict[str, list[object]] = defaultdict(list)
     out: dict[str, list[object]] = defaultdict(list)
     for edge in diagram.edges:
-        how = (edge.kind, edge.label if labels else (), edge.loop)
+        how = (edge.kind, edge.label if labels else (), edge.loop, edge.taken == 0)
         out[edge.source].append((edge.target, how))
         into[edge.target].append((edge.source, how))
     found: dict[object, list[str]] = defaultdict(list)
@@ -232,4 +233,5 @@ def _bundled(edges: list[DiagramEdge], source: str, target: str) -> DiagramEdge:
         cluster=first.cluster,
         loop=first.loop if len({edge.loop for edge in edges}) == 1 else None,
         count=count,
+        taken=taken_together([edge.taken for edge in edges]),
     )

@@ -14,7 +14,7 @@ So `sum(edge.declared is not None for edge in diagram.edges)` is the number of e
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, assert_never
 
@@ -27,6 +27,7 @@ from loomgraph.graph.signature import EMPTY, answer_type, describe_type
 from loomgraph.visualize.comparing import Compared, compared, is_comparison
 from loomgraph.visualize.overlay import IDLE, Overlay, Run, overlays
 from loomgraph.visualize.text import clipped, legible, wrapped
+from loomgraph.visualize.ways import NOT_TAKEN, Decided, Ways
 
 __all__ = ["Diagram", "DiagramCluster", "DiagramEdge", "DiagramLoop", "DiagramNode", "LineKind", "NodeKind", "diagram"]
 
@@ -62,7 +63,8 @@ class DiagramNode:
 class DiagramEdge:
     """One line from node to node. `loop` is the index in `Diagram.loops` of the loop it repeats or ends at its cap.
 
-    `count` is how many edges of the whole drawing it stands for.
+    `count` is how many edges of the whole drawing it stands for. `taken` is how often the run took it, None where there
+    is no run, or where that is not decided; `decided` says by whose outcome it is.
     """
 
     source: str
@@ -75,6 +77,14 @@ class DiagramEdge:
     param: str | None = None
     wait: str | None = None
     count: int = 1
+    decided: Decided | None = None
+    taken: int | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """`label`, and how often it was taken if that is more than once."""
+        many = self.taken is not None and self.taken > 1
+        return (*self.label, f"taken {self.taken} times") if many else self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,9 @@ def diagram(
     while work.queue:
         _Drawer(work, work.queue.popleft()).draw()
     nodes = work.nodes if run is None else _laid(work, run)
-    return Diagram(_title(definition), tuple(nodes), tuple(work.edges), tuple(work.clusters), tuple(work.loops))
+    edges = work.edges if run is None or is_comparison(run) else _went(work, run)
+    legend = (NOT_TAKEN,) if any(edge.taken == 0 for edge in edges) else ()
+    return Diagram(_title(definition), tuple(nodes), tuple(edges), tuple(work.clusters), tuple(work.loops), legend)
 
 
 def _title(definition: Definition) -> str:
@@ -151,6 +163,20 @@ def _laid(work: _Work, run: Run | Compared) -> list[DiagramNode]:
         return [replace(node, overlay=two.get(node.path, IDLE)) if node.path else node for node in work.nodes]
     laid = overlays(run, {node.path for node in work.nodes if node.kind == "map"}, work.alike)
     return [replace(node, overlay=laid.get(node.path, IDLE)) if node.path else node for node in work.nodes]
+
+
+def _went(work: _Work, run: Run) -> list[DiagramEdge]:
+    """The edges with how often the run took them; one behind a join's mark was not if none of its members was."""
+    ways = Ways(run, work.alike)
+    into: dict[str, list[int | None]] = defaultdict(list)
+    edges: list[DiagramEdge] = []
+    for edge in work.edges:
+        taken = None if edge.decided is None else ways.count(edge.decided)
+        if edge.decided is not None:
+            into[edge.target].append(taken)
+        edges.append(edge if taken is None else replace(edge, taken=taken))
+    unmet = {mark for mark, counts in into.items() if not any(counts) and None not in counts}
+    return [replace(edge, taken=0) if edge.declared is None and edge.source in unmet else edge for edge in edges]
 
 
 def _examined(definition: Definition) -> tuple[Definition, Nest]:
@@ -186,10 +212,13 @@ class _Work:
         self.loops: list[DiagramLoop] = []
         self.queue: deque[_Scope] = deque()
         self.alike: dict[tuple[str, ...], str] = {}
+        self.paths: dict[str, tuple[str, ...]] = {}
 
     def node(self, kind: NodeKind, lines: tuple[str, ...], cluster: str | None, path: tuple[str, ...] = ()) -> str:
         made = DiagramNode(f"n{len(self.nodes)}", kind, lines, cluster, path)
         self.nodes.append(made)
+        if path:
+            self.paths[made.id] = path
         return made.id
 
     def opens(self, inner: Definition, depth: int) -> bool:
@@ -213,6 +242,8 @@ class _Drawer:
         self.marks: dict[int, str] = {}
         self.loop_of_edge: dict[int, int] = {}
         self.first_loop = len(work.loops)
+        normal = [edge for edge in scope.definition.edges if edge.kind == "normal"]
+        self.always = {edge.source for edge in normal} - {edge.source for edge in normal if edge.when is not None}
 
     def draw(self) -> None:
         scope, work = self.scope, self.work
@@ -305,8 +336,23 @@ class _Drawer:
                 loop,
                 param,
                 _wait(self.definition.joins[edge.join].wait) if marked and edge.join is not None else None,
+                decided=self._decided(edge, loop),
             )
         )
+
+    def _decided(self, edge: EdgeDef, loop: int | None) -> Decided | None:
+        scope, names = self.scope.path, self.definition.nodes
+        if edge.kind == "cap":
+            header = None if loop is None else self.work.paths.get(self.work.loops[loop].header)
+            ends = isinstance(edge.target, int) and edge.target >= 0
+            target = (*scope, names[edge.target].name) if ends and isinstance(edge.target, int) else ()
+            return None if header is None else Decided(header, edge.index, cap=True, target=target)
+        always = edge.kind == "normal" and edge.source in self.always
+        if edge.source == START_INDEX:
+            return Decided(scope, edge.index, start=True, always=always)
+        if not isinstance(edge.source, int) or edge.source < 0:
+            return None
+        return Decided((*scope, names[edge.source].name), edge.index, always=always)
 
     def _source(self, edge: EdgeDef, loop: int | None) -> str:
         if edge.kind == "normal":

@@ -39,6 +39,8 @@ _LINES: Final[dict[LineKind, dict[str, str]]] = {
     "error": {"style": "dashed", "color": ERROR, "fontcolor": ERROR},
     "cap": {"style": "dotted", "penwidth": "1.8"},
 }
+# thin, dotted and with a hollow tip, so that it is told apart without colour
+_PASSED: Final = {"style": "dotted", "penwidth": "0.8", "arrowhead": "empty", "color": INK, "fontcolor": INK}
 
 
 def to_dot(diagram: Diagram) -> str:
@@ -77,8 +79,8 @@ def _lines(node: DiagramNode) -> tuple[str, ...]:
 
 
 def _line(edge: DiagramEdge) -> dict[str, str]:
-    label = {"label": _label(tuple(f" {line} " for line in edge.label))} if edge.label else {}
-    return _LINES[edge.kind] | label
+    label = {"label": _label(tuple(f" {line} " for line in edge.lines))} if edge.lines else {}
+    return _LINES[edge.kind] | (_PASSED if edge.taken == 0 else {}) | label
 
 
 def _of(node: DiagramNode) -> Style:

@@ -110,7 +110,7 @@ def _node(node: DiagramNode) -> str:
 
 
 def _edge(edge: DiagramEdge) -> str:
-    label = f'|"{_text(edge.label)}"|' if edge.label else ""
+    label = f'|"{_text(edge.lines)}"|' if edge.lines else ""
     return f"    {edge.source} {_ARROWS[edge.kind]}{label} {edge.target}"
 
 
@@ -127,6 +127,9 @@ def _classes(diagram: Diagram) -> Iterator[str]:
             look = f"fill:{style.mid},fill-opacity:0.2,stroke:{style.mid},stroke-width:{style.width}px{dashes}"
             yield f"    classDef {name} {look}"
             yield f"    class {','.join(members[name])} {name}"
+    passed = [str(number) for number, edge in enumerate(diagram.edges) if edge.taken == 0]
+    if passed:
+        yield f"    linkStyle {','.join(passed)} stroke:{INK},stroke-width:1px,stroke-dasharray:1 4"
     if diagram.legend:
         yield f"    classDef legend fill:none,stroke:none,color:{INK},font-size:12px"
         yield "    class legend legend"

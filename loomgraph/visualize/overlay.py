@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from loomgraph.visualize.text import counted, seconds
 
-__all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "merged", "overlays", "used"]
+__all__ = ["IDLE", "SYMBOLS", "Overlay", "Record", "Run", "Status", "merged", "overlays", "placed", "used"]
 
 Status: TypeAlias = Literal[
     "running",
@@ -199,7 +199,7 @@ def overlays(
     for record in run.activations:
         # names are escaped in keys, so only the key of a map's item ends in a bracket
         into = items if record.key.endswith("]") else whole
-        path = _placed(record.path, alike) if alike else record.path
+        path = placed(record.path, alike) if alike else record.path
         into.setdefault(path, _Sum()).add(record)
         if record.amounts:
             spent = record.amounts.get("input_tokens", 0) + record.amounts.get("output_tokens", 0)
@@ -223,9 +223,10 @@ def overlays(
     return out
 
 
-def _placed(path: tuple[str, ...], alike: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
-    placed: tuple[str, ...] = ()
+def placed(path: tuple[str, ...], alike: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    """The path of the drawn node that stands for the node at `path`; see `overlays`."""
+    made: tuple[str, ...] = ()
     for name in path:
-        one = alike.get(placed)
-        placed = (*placed, one if one is not None and name.startswith(f"{one} ") else name)
-    return placed
+        one = alike.get(made)
+        made = (*made, one if one is not None and name.startswith(f"{one} ") else name)
+    return made

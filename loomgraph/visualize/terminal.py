@@ -35,6 +35,7 @@ _ARROWS: Final[dict[LineKind, str]] = {
     "error": "┄▶",
     "cap": "┄▶",
 }
+_PASSED: Final = "·▷"
 
 
 def to_text(diagram: Diagram) -> str:
@@ -108,10 +109,13 @@ class _Listing:
         for number, edge in enumerate(ways):
             corner = "└" if number == len(ways) - 1 else "├"
             target = self.joined.get(edge.target, edge.target)
-            label = [" ".join(edge.label)] if edge.label else []
+            label = [" ".join(edge.lines)] if edge.lines else []
             if target != edge.target:
                 label.append(f"({self.nodes[edge.target].lines[0]})")
-            yield f"{corner}{_ARROWS[edge.kind]} {self._line(self.names[target], label, self.width)}"
+            if edge.taken == 0:
+                label.append("not taken")
+            arrow = _PASSED if edge.taken == 0 else _ARROWS[edge.kind]
+            yield f"{corner}{arrow} {self._line(self.names[target], label, self.width)}"
 
     def _line(self, name: str, said: list[str], width: int) -> str:
         return f"{padded(name, width)} {'   '.join(said)}" if said else name

@@ -38,15 +38,17 @@ export function overlay(node) {
 export class Picture {
   constructor(told, choose) {
     this.told = told; this.choose = choose;
+    this.outcomes = new Map(); this.decided = new Map(); this.into = new Map(); this.behind = [];
     this.places = new Map();
     this.view = { x: -20, y: -20, width: told.width + 40, height: told.height + 40 };
     this.svg = s("svg", { class: "picture", role: "group", "aria-label": `Graph ${told.name}. Arrow keys go from node to node, Enter opens one.`, onkeydown: (event) => this.#key(event) });
-    this.svg.append(s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "tip", d: "M0,0L8,4L0,8Z" }))));
+    this.svg.append(s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "tip", d: "M0,0L8,4L0,8Z" })), s("marker", { id: "passed", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "tip hollow", d: "M.7,.9L7,4L.7,7.1Z" }))));
     this.layer = s("g", {});
     this.svg.append(this.layer);
+    this.key = h("p", { class: "key", hidden: true }, h("span", { "aria-hidden": "true" }, "┈▷ "), "dotted: not taken");
     this.#draw();
     const button = (text, label, act) => h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
-    this.element = h("div", { class: "canvas" }, this.svg, h("div", { class: "zoom" },
+    this.element = h("div", { class: "canvas" }, this.svg, this.key, h("div", { class: "zoom" },
       button("+", "Zoom in", () => this.#zoom(0.8)), button("−", "Zoom out", () => this.#zoom(1.25)), button("⤢", "Show all", () => { this.moved = true; this.fit(); })));
     this.svg.addEventListener("wheel", (event) => { event.preventDefault(); this.#zoom(event.deltaY > 0 ? 1.15 : 0.87, this.#at(event)); }, { passive: false });
     this.#drags();
@@ -64,13 +66,57 @@ export class Picture {
       const [first, ...rest] = edge.points;
       let d = `M${first}`;
       for (let at = 0; at + 2 < rest.length; at += 3) d += `C${rest[at]} ${rest[at + 1]} ${rest[at + 2]}`;
-      lines.append(s("path", { class: "edge", "data-kind": edge.kind, d: `${d}L${edge.tip}`, "marker-end": "url(#arrow)" }));
+      const line = s("path", { class: "edge", "data-kind": edge.kind, d: `${d}L${edge.tip}`, "marker-end": "url(#arrow)" });
+      lines.append(line);
+      this.#decide(edge, line);
       if (edge.at) edge.label.forEach((text, at) => lines.append(s("text", { class: "label", x: edge.at[0], y: edge.at[1] + (at - (edge.label.length - 1) / 2) * 13 + 4 }, text)));
     }
     this.layer.append(lines);
     nodes.forEach((node) => this.layer.append(this.#node(node)));
     const first = nodes.find((node) => node.path);
     if (first) this.places.get(first.path).group.setAttribute("tabindex", "0");
+  }
+
+  // whose outcome says whether the edge was taken; behind a join's mark it is that of its members
+  #decide(edge, line) {
+    if (!edge.decided) { if (edge.kind === "join") this.behind.push({ mark: edge.source, line }); return; }
+    const found = { ...edge.decided, line, taken: null };
+    const key = found.start ? `start ${found.path}` : found.path;
+    for (const at of found.cap ? [key, found.target] : [key]) this.decided.set(at, [...(this.decided.get(at) ?? []), found]);
+    this.into.set(edge.target, [...(this.into.get(edge.target) ?? []), found]);
+  }
+
+  // how often an edge was taken; null where that is not decided or not known
+  #taken({ path, index, start, always, cap, target }) {
+    const found = this.outcomes.get(start ? `start ${path}` : path);
+    if (!found) return null;
+    const ran = (one) => one && Object.entries(one.counts).some(([status, number]) => status !== "skipped" && number);
+    if (cap) return found.settled && target && !ran(this.outcomes.get(target)) ? 0 : null;
+    const number = always ? found.succeeded : (found.taken[index] ?? 0);
+    return number || (found.settled ? 0 : null);
+  }
+
+  #went(key) {
+    for (const edge of this.decided.get(key) ?? []) { edge.taken = this.#taken(edge); this.#line(edge.line, edge.taken); }
+    for (const { mark, line } of this.behind) this.#line(line, (this.into.get(mark) ?? []).every((edge) => edge.taken === 0) ? 0 : null);
+    this.key.hidden = !this.svg.querySelector('[data-taken="no"]');
+  }
+
+  #line(line, number) {
+    const how = number === 0 ? "no" : number ? "yes" : "";
+    if (line.dataset.taken === how && line.dataset.times === String(number)) return;
+    line.dataset.taken = how; line.dataset.times = String(number);
+    line.setAttribute("marker-end", how === "no" ? "url(#passed)" : "url(#arrow)");
+    line.replaceChildren(...(number === null ? [] : [s("title", {}, number === 0 ? "not taken" : number === 1 ? "taken once" : `taken ${number.toLocaleString("en")} times`)]));
+  }
+
+  // graphs that began: which edges out of START they took
+  begun(starts) {
+    for (const { path, count, taken } of starts) {
+      const key = `start ${path}`;
+      this.outcomes.set(key, { settled: count, succeeded: count, taken, counts: {} });
+      this.#went(key);
+    }
   }
 
   #node(node) {
@@ -115,9 +161,9 @@ export class Picture {
     const place = this.places.get(path);
     place.parts ??= new Map();
     place.parts.set(node.path, node);
-    const sum = { counts: {}, items: {}, seconds: 0, status: node.status };
+    const sum = { counts: {}, items: {}, taken: {}, seconds: 0, status: node.status };
     for (const one of place.parts.values()) {
-      for (const what of ["counts", "items"]) for (const [status, number] of Object.entries(one[what])) sum[what][status] = (sum[what][status] ?? 0) + number;
+      for (const what of ["counts", "items", "taken"]) for (const [status, number] of Object.entries(one[what])) sum[what][status] = (sum[what][status] ?? 0) + number;
       sum.seconds += one.seconds;
     }
     sum.status = RANK.find((status) => [...place.parts.values()].some((one) => one.status === status)) ?? "idle";
@@ -126,7 +172,11 @@ export class Picture {
 
   // what became of nodes; `reset` forgets what was there
   show(nodes, reset) {
-    if (reset) for (const [path, place] of this.places) { place.parts = null; place.group.dataset.status = "idle"; this.#name(path, null); }
+    if (reset) {
+      this.outcomes.clear();
+      for (const key of this.decided.keys()) this.#went(key);
+      for (const [path, place] of this.places) { place.parts = null; place.group.dataset.status = "idle"; this.#name(path, null); }
+    }
     for (const node of nodes) {
       const path = this.#placeOf(node.path);
       if (!path) continue;
@@ -134,6 +184,9 @@ export class Picture {
       const shown = path === node.path ? node : this.#together(path, node);
       if (place.group.dataset.status !== shown.status) place.group.dataset.status = shown.status;
       this.#name(path, shown);
+      const { succeeded = 0, handled = 0, skipped = 0 } = shown.counts;
+      this.outcomes.set(path, { settled: succeeded + handled + skipped, succeeded, taken: shown.taken, counts: shown.counts });
+      this.#went(path);
     }
   }
 

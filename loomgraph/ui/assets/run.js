@@ -14,7 +14,7 @@ const KINDS = ["NodeStarted", "NodeSucceeded", "NodeFailed", "AttemptFailed", "N
 
 class Page {
   constructor(main, id, given) {
-    this.main = main; this.id = id; this.given = given; this.nodes = new Map(); this.state = null; this.forms = new Map();
+    this.main = main; this.id = id; this.given = given; this.nodes = new Map(); this.state = null; this.forms = new Map(); this.starts = new Map(); this.scope = "";
     this.head = h("div", { class: "head" });
     this.asks = h("section", { class: "asks", "aria-label": "What the run waits for" });
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Views of the run" });
@@ -68,7 +68,10 @@ class Page {
     this.state = told;
     if (reset) this.nodes.clear();
     for (const node of told.nodes) this.nodes.set(node.path, node);
+    if (reset) this.starts.clear();
+    for (const start of told.starts) this.starts.set(start.path, start);
     this.picture?.show(told.nodes, reset);
+    this.picture?.begun(told.starts);
     if (before && before.run.status !== told.run.status) say(SAID[told.run.status]);
     else if (before && told.questions.length > before.questions.length) say("The run asks something.");
     this.#header();
@@ -247,22 +250,39 @@ class Page {
     this.tabs.querySelector(`#tab-${next.toLowerCase()}`).focus();
   }
 
-  async #picture() {
+  // the run's graph, or one that a node ran with ctx.run
+  async #picture(scope = "") {
     let told;
-    try { told = await get("picture", { run: this.id }); } catch (error) { told = { missing: error.message }; }
+    this.scope = scope;
+    try { told = await get("picture", { run: this.id, scope }); } catch (error) { told = { missing: error.message }; }
     if (told.missing) {
       fill(this.graph, h("p", { class: "note" }, told.missing), h("p", {}, h("button", { type: "button", onclick: () => this.tab("Nodes") }, "Show the list of nodes")));
       if (this.shown === "Graph") this.tab("Nodes");
       return;
     }
-    this.drawn = told;
+    if (scope !== this.scope) return;
+    if (!scope) this.drawn = told;
     this.picture = new Picture(told, (path) => this.choose(path));
-    fill(this.graph, this.picture.element);
+    fill(this.graph, scope ? this.#trail(scope) : null, this.picture.element);
     this.picture.show([...this.nodes.values()], false);
+    this.picture.begun([...this.starts.values()]);
     this.#fillNodes(true);
     if (this.chosen) this.picture.select(this.chosen);
     performance.mark("loomgraph-picture");
   }
+
+  // from the run's graph down to the one that is drawn
+  #trail(scope) {
+    const parts = scope.split("/");
+    const ends = parts.map((part, at) => (part.startsWith("@") ? at + 1 : 0)).filter(Boolean);
+    const step = (text, path) => h("li", {}, path === scope ? h("span", { "aria-current": "page" }, text) : h("button", { type: "button", class: "plain", onclick: () => this.#picture(path) }, text));
+    return h("nav", { class: "trail", "aria-label": "Graphs around this one" }, h("ol", {}, step(this.state.run.graph, ""), ends.map((end, at) => step(named(parts.slice(ends[at - 1] ?? 0, end).join("/")), parts.slice(0, end).join("/")))));
+  }
+
+  // the graphs that a node ran with ctx.run, by path
+  #scopes(path) { return [...this.starts.keys()].filter((one) => one.startsWith(`${path}/@`) && !one.slice(path.length + 2).includes("/")); }
+
+  #draws(scope) { this.tab("Graph"); this.#picture(scope).then(() => this.graph.querySelector(".trail [aria-current]")?.scrollIntoView({ block: "nearest" })); }
 
   #nodeList() {
     this.listed = [];
@@ -331,6 +351,13 @@ class Page {
     if (focus) this.detail.focus();
     const parts = this.picture?.standsFor(path) ?? [];
     const inside = parts.length ? parts : [...this.nodes.values()].filter((one) => one.path.startsWith(`${path}/@`));
+    const scopes = this.#scopes(path);
+    if (scopes.length) {
+      this.detail.append(h("h3", {}, scopes.length === 1 ? "The graph that it ran" : `${count(scopes.length, "graph")} that it ran`), h("ul", { class: "inside" }, scopes.slice(0, 100).map((scope) => {
+        const times = this.starts.get(scope).count;
+        return h("li", {}, h("button", { type: "button", onclick: () => this.#draws(scope) }, "Draw ", h("code", {}, named(scope.slice(path.length + 2)))), times > 1 ? h("span", { class: "faint" }, ` ran ${times.toLocaleString("en")} times; the last one is drawn`) : null);
+      })));
+    }
     if (inside.length) {
       this.detail.append(h("details", { open: parts.length > 0 }, h("summary", {}, parts.length ? count(parts.length, "node") : `${count(inside.length, "node")} in the graphs that it ran`),
         h("ul", { class: "inside" }, inside.slice(0, 200).map((one) => h("li", {}, badge(one.status), " ", h("button", { type: "button", onclick: () => this.choose(one.path, true) }, named(parts.length ? one.path.split("/").at(-1) : one.path.slice(path.length + 1))))))));
