@@ -155,11 +155,13 @@ def tries(view: View, found: Activation) -> list[dict[str, Any]]:
         if kind is events.NodeStarted:
             told.append(
                 {"attempt": fields[0], "started": stored.time, "ended": None, "how": "running", "failure": None}
+                | {"wait": None}
             )
         elif told and kind is events.AttemptFailed:
             told[-1] |= {
                 "ended": stored.time,
-                "how": f"failed, again in {fields[2]:g} s",
+                "how": "failed",
+                "wait": fields[2],
                 "failure": _failure(fields[1]),
             }
         elif told and kind is events.NodeFailed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
-from loomgraph import END, START, Graph, Workflow
+from loomgraph import END, START, Context, Graph, Workflow
 from loomgraph.store.sqlite import SQLiteStore
 from loomgraph.visualize import svg
 from tests.ui.conftest import EVIL, Open, Page
@@ -271,3 +272,41 @@ def test_changes_are_sent_as_they_happen_until_the_server_ends(page: Page) -> No
     assert len(found[0]["nodes"]) == 5
     later = {node["path"]: node["status"] for one in found[1:] for node in one["nodes"]}
     assert later == {"approve": "succeeded", "pay": "succeeded"}, "only what changed is sent again"
+
+
+def test_the_page_is_told_of_every_edge_who_decides_and_how_often_it_was_taken(opened: Open, tmp_path: Any) -> None:
+    inner = Workflow("inner", input=int, output=int)
+    small, large = (inner.node(name=name)(_same) for name in ("small", "large"))
+    inner.edge(START, small, when=lambda n: n < 10, label="small")
+    inner.edge(START, large, when=lambda n: n >= 10, label="large")
+    inner.edge(small, END)
+    inner.edge(large, END)
+    graph = inner.compile()
+    wf = Workflow("runs graphs", input=int, output=int)
+
+    @wf.node(name="runs/it")
+    async def runs(n: int, ctx: Context) -> int:
+        return await ctx.run(graph, n, key="a/b") + await ctx.run(graph, 10 * n, key="c")
+
+    wf.chain(START, runs, END)
+    store = SQLiteStore(tmp_path / "scopes.db")
+    anyio.run(partial(wf.compile().run, 1, store=store, run_id="r"))
+    page = opened(store=store)
+    told = page.get("run", run="r")
+    starts = {start["path"]: (start["count"], start["taken"]) for start in told["starts"]}
+    assert starts == {"": (1, {"0": 1}), "runs%2Fit/@a%2Fb": (1, {"0": 1}), "runs%2Fit/@c": (1, {"1": 1})}
+    drawn = page.get("picture", run="r", scope="runs%2Fit/@c")
+    assert [node["path"] for node in drawn["nodes"] if node["path"]] == ["runs%2Fit/@c/small", "runs%2Fit/@c/large"]
+    assert {node["path"] for node in told["nodes"]} >= {node["path"] for node in drawn["nodes"] if node["path"]}
+    ways = [(edge["decided"]["path"], edge["decided"]["start"], edge["decided"]["always"]) for edge in drawn["edges"]]
+    assert ways == [
+        ("runs%2Fit/@c", True, False),
+        ("runs%2Fit/@c", True, False),
+        ("runs%2Fit/@c/small", False, True),
+        ("runs%2Fit/@c/large", False, True),
+    ]
+    assert page.get("picture", 404, run="r", scope="runs%2Fit/@none")["error"] == "UnknownEventError"
+
+
+async def _same(n: int) -> int:
+    return n

@@ -20,7 +20,7 @@ async function show() {
     else if (parts[0] === "compare" && parts[1]) leave = await compare(main, parts[1], given.get("with") ?? "");
     else leave = await runs(main, given);
   } catch (error) {
-    fill(main, h("h1", {}, "That did not work"), h("p", {}, error.message), h("p", {}, h("a", { href: "#/" }, "All runs")));
+    fill(main, h("div", { class: "empty", role: "alert" }, h("h1", {}, error.status === 404 ? "Not found" : "That did not work"), h("p", {}, error.message), h("p", {}, h("a", { class: "button", href: "#/" }, "All runs"))));
   }
 }
 

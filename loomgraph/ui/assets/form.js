@@ -76,7 +76,7 @@ function yesNo(label, schema, required) {
 function text(label, schema, required) {
   const types = { date: "date", time: "time", email: "email", uri: "url" };
   const long = (schema.maxLength ?? 1000) > 200 && !schema.format;
-  const input = long ? h("textarea", { rows: 2 }) : h("input", { type: types[schema.format] ?? "text" });
+  const input = long ? h("textarea", { rows: 1 }) : h("input", { type: types[schema.format] ?? "text" });
   if (schema.default !== undefined && schema.default !== null) input.value = schema.default;
   return {
     element: labelled(label, schema, input, required),

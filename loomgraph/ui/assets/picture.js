@@ -42,7 +42,9 @@ export class Picture {
     this.places = new Map();
     this.view = { x: -20, y: -20, width: told.width + 40, height: told.height + 40 };
     this.svg = s("svg", { class: "picture", role: "group", "aria-label": `Graph ${told.name}. Arrow keys go from node to node, Enter opens one.`, onkeydown: (event) => this.#key(event) });
-    this.svg.append(s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "tip", d: "M0,0L8,4L0,8Z" })), s("marker", { id: "passed", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, s("path", { class: "tip hollow", d: "M.7,.9L7,4L.7,7.1Z" }))));
+    this.svg.append(s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { class: "tip", d: "M0,0L8,4L0,8Z" })),
+      s("marker", { id: "went", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 10, markerHeight: 10, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { class: "tip went", d: "M0,0L8,4L0,8Z" })),
+      s("marker", { id: "passed", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { class: "tip hollow", d: "M.7,.9L7,4L.7,7.1Z" }))));
     this.layer = s("g", {});
     this.svg.append(this.layer);
     this.key = h("p", { class: "key", hidden: true }, h("span", { "aria-hidden": "true" }, "┈▷ "), "dotted: not taken");
@@ -96,8 +98,8 @@ export class Picture {
     return number || (found.settled ? 0 : null);
   }
 
-  #went(key) {
-    for (const edge of this.decided.get(key) ?? []) { edge.taken = this.#taken(edge); this.#line(edge.line, edge.taken); }
+  #went(keys) {
+    for (const key of keys) for (const edge of this.decided.get(key) ?? []) { edge.taken = this.#taken(edge); this.#line(edge.line, edge.taken); }
     for (const { mark, line } of this.behind) this.#line(line, (this.into.get(mark) ?? []).every((edge) => edge.taken === 0) ? 0 : null);
     this.key.hidden = !this.svg.querySelector('[data-taken="no"]');
   }
@@ -106,7 +108,7 @@ export class Picture {
     const how = number === 0 ? "no" : number ? "yes" : "";
     if (line.dataset.taken === how && line.dataset.times === String(number)) return;
     line.dataset.taken = how; line.dataset.times = String(number);
-    line.setAttribute("marker-end", how === "no" ? "url(#passed)" : "url(#arrow)");
+    line.setAttribute("marker-end", how === "no" ? "url(#passed)" : how ? "url(#went)" : "url(#arrow)");
     line.replaceChildren(...(number === null ? [] : [s("title", {}, number === 0 ? "not taken" : number === 1 ? "taken once" : `taken ${number.toLocaleString("en")} times`)]));
   }
 
@@ -115,8 +117,8 @@ export class Picture {
     for (const { path, count, taken } of starts) {
       const key = `start ${path}`;
       this.outcomes.set(key, { settled: count, succeeded: count, taken, counts: {} });
-      this.#went(key);
     }
+    if (starts.length) this.#went(starts.map(({ path }) => `start ${path}`));
   }
 
   #node(node) {
@@ -174,20 +176,22 @@ export class Picture {
   show(nodes, reset) {
     if (reset) {
       this.outcomes.clear();
-      for (const key of this.decided.keys()) this.#went(key);
+      this.#went(this.decided.keys());
       for (const [path, place] of this.places) { place.parts = null; place.group.dataset.status = "idle"; this.#name(path, null); }
     }
+    const told = new Set();
     for (const node of nodes) {
       const path = this.#placeOf(node.path);
       if (!path) continue;
+      told.add(path);
       const place = this.places.get(path);
       const shown = path === node.path ? node : this.#together(path, node);
       if (place.group.dataset.status !== shown.status) place.group.dataset.status = shown.status;
       this.#name(path, shown);
       const { succeeded = 0, handled = 0, skipped = 0 } = shown.counts;
       this.outcomes.set(path, { settled: succeeded + handled + skipped, succeeded, taken: shown.taken, counts: shown.counts });
-      this.#went(path);
     }
+    if (told.size) this.#went(told);
   }
 
   select(path, chosen = false) {

@@ -111,7 +111,7 @@ class Page {
     const focused = this.head.contains(document.activeElement) ? document.activeElement.textContent : null;
     fill(this.head,
       h("h1", {}, run.id, " ", badge(run.status), here ? h("span", { class: "tag" }, "goes on here") : null, cancelling ? h("span", { class: "tag" }, "asked to stop") : null),
-      said ? h("p", { class: "said" }, said) : null,
+      said ? h("p", { class: run.status === "cancelled" ? "faint" : "said" }, said) : null,
       cancelling ? h("p", { class: "faint" }, `Asked to stop: ${cancelling}. The process that has the run ends it within a few seconds; if that process is dead, its end is written here once its lease has run out.`) : null,
       problem ? h("p", { class: "said" }, `It stopped going on here: ${problem}`) : null,
       h("dl", { class: "facts" }, [["graph", run.graph], ["created", moment(run.created)], ["last event", moment(last)], ["events", run.events.toLocaleString("en")], ["activations", activations.toLocaleString("en")], ["attempts", attempts.toLocaleString("en")],
@@ -121,8 +121,8 @@ class Page {
         act("Resume", "resume", code && !here && run.status !== "succeeded", code ? "there is nothing to resume" : "start the page with --graph to go on with runs"),
         act("Cancel", "cancel", (goes || run.status === "suspended") && !cancelling, cancelling ? "it was asked to stop" : "the run has ended"),
         act("Fork", "fork", true), h("a", { class: "button", href: run.parent ? `#/compare/${encodeURIComponent(run.parent)}?with=${encodeURIComponent(run.id)}` : `#/compare/${encodeURIComponent(run.id)}` }, run.parent ? "Compare with its parent" : "Compare"),
-        h("a", { class: "button", href: address("export", { run: run.id }), download: true }, "Export"), h("a", { class: "button", href: address("export", { run: run.id, form: "events" }), download: true }, "Events as JSON lines"),
-        h("button", { type: "button", onclick: () => this.#run() }, "Input and output")));
+        h("button", { type: "button", onclick: () => this.#run() }, "Input and output"),
+        h("a", { class: "button plain", href: address("export", { run: run.id }), download: true }, "Export"), h("a", { class: "button plain", href: address("export", { run: run.id, form: "events" }), download: true }, "Events as JSON lines")));
     if (focused) [...this.head.querySelectorAll("button,a")].find((one) => one.textContent === focused && !one.disabled)?.focus();
   }
 
@@ -324,7 +324,7 @@ class Page {
     const again = () => { this.filtered = Boolean(kind.value || node.value); this.events.reload(); };
     this.filter = (path) => { node.value = path; kind.value = ""; this.tab("Events"); again(); };
     this.events = new LongList({
-      label: "Events", heads: ["#", "Time", "Event", "Activation", ""], widths: "5rem 6rem 11rem minmax(7rem,1fr) minmax(8rem,2fr)",
+      label: "Events", heads: ["#", "Time", "Event", "Activation", "What"], widths: "4rem 5.5rem 10rem minmax(7rem,1.3fr) minmax(8rem,2fr)",
       row: (event) => [event.seq, `+${seconds(event.time - this.state.began) || "0"}`, event.kind, event.key, event.text],
       page: async (start, limit) => {
         const text = node.value.trim();
@@ -343,12 +343,14 @@ class Page {
   choose(path, focus = false) {
     this.chosen = path;
     this.activations = null;
-    if (!path) { fill(this.detail, h("p", { class: "faint" }, "Choose a node, a bar or an event to see what it was given, what it gave, and what happened.")); return; }
+    if (!path) { fill(this.detail, h("p", { class: "hint faint" }, "Choose a node, a bar or an event to see what it was given, what it gave, and what happened.")); return; }
     this.picture?.select(path);
     const node = this.nodes.get(path);
-    const facts = node ? [badge(node.status), ` ${overlay(node).slice(2)}`, node.attempts > 1 ? `, ${count(node.attempts, "attempt")}` : ""] : this.picture?.standsFor(path).length ? ["This box stands for several nodes."] : [badge("idle"), " The run never came here."];
-    fill(this.detail, h("h2", {}, named(path)), h("p", {}, facts), node ? h("div", { class: "tools" }, h("button", { type: "button", onclick: () => this.filter(path) }, "Its events")) : null);
+    const back = this.asks.hidden ? null : h("button", { type: "button", class: "plain", onclick: () => { this.asks.scrollIntoView({ block: "start" }); this.asks.querySelector("input,select,textarea,button")?.focus({ preventScroll: true }); } }, "↑ What the run asks");
+    const facts = node ? [badge(node.status), ` ${overlay(node).slice(2).replace(node.status, "").replace(/^done$/, "").trim()}`, node.attempts > 1 ? `, ${count(node.attempts, "attempt")}` : ""] : this.picture?.standsFor(path).length ? ["This box stands for several nodes."] : [badge("idle"), " The run never came here."];
+    fill(this.detail, back, h("h2", {}, named(path)), h("p", {}, facts), node ? h("div", { class: "tools" }, h("button", { type: "button", onclick: () => this.filter(path) }, "Its events")) : null);
     if (focus) this.detail.focus();
+    this.#reveal();
     const parts = this.picture?.standsFor(path) ?? [];
     const inside = parts.length ? parts : [...this.nodes.values()].filter((one) => one.path.startsWith(`${path}/@`));
     const scopes = this.#scopes(path);
@@ -381,16 +383,19 @@ class Page {
     this.activations.reload();
   }
 
+  // where a long question stands above it, what was chosen comes into sight
+  #reveal() { if (!this.asks.hidden) this.detail.scrollIntoView({ block: "start" }); }
+
   async #activation(key, path, alone = false) {
     if (this.chosen !== path) this.choose(path);
     const place = this.one;
     const told = await get("activation", { run: this.id, key });
-    const tries = told.tries.map((one) => h("li", {}, `attempt ${one.attempt}: ${one.how}`, one.ended ? ` after ${seconds(one.ended - one.started)}` : "", one.failure ? h("pre", { class: "wrong" }, `${one.failure.error}: ${one.failure.message}`) : null));
+    const tries = told.tries.map((one) => h("li", {}, `attempt ${one.attempt}: ${one.how}`, one.ended ? ` after ${seconds(one.ended - one.started)}` : "", one.wait === null ? "" : `, tried again ${seconds(one.wait)} later`, one.failure ? h("pre", { class: "wrong" }, `${one.failure.error}: ${one.failure.message}`) : null));
     const from = told.origin === "run" ? (told.cached ? "Its answer came from a cache." : "") : `Its answer was ${told.origin}, no code ran.`;
     fill(place, h("h3", {}, alone ? "Activation " : "", h("code", {}, key), " ", badge(told.status)), from ? h("p", {}, from) : null,
       told.started ? h("p", { class: "faint" }, `started ${moment(told.started)}, +${seconds(told.started - this.state.began) || "0"}`, told.seconds === null ? "" : `, took ${seconds(told.seconds)}`) : null,
       tries.length ? h("ol", { class: "tries" }, tries) : null, Object.keys(told.amounts).length ? h("p", {}, "used ", h("code", {}, JSON.stringify(told.amounts))) : null,
-      this.#value(key, "input", "Input"), this.#value(key, "output", "Output"),
+      told.status === "skipped" ? null : this.#value(key, "input", "Input"), told.status === "succeeded" ? this.#value(key, "output", "Output") : null,
       h("div", { class: "tools" }, h("button", { type: "button", onclick: () => this.filter(key) }, count(told.events, "event")), h("button", { type: "button", onclick: () => this.#fork(key) }, "Fork from here")));
   }
 
@@ -405,8 +410,9 @@ class Page {
 
   #run() {
     this.chosen = null;
-    fill(this.detail, h("h2", {}, "The run"), this.#value("", "input", "Input"), this.#value("", "output", "Output"));
+    fill(this.detail, h("h2", {}, "The run"), this.#value("", "input", "Input"), this.state.run.status === "succeeded" ? this.#value("", "output", "Output") : h("p", { class: "faint" }, "It has no output yet."));
     this.detail.focus();
+    this.#reveal();
   }
 
   async #event(event) {

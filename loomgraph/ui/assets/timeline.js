@@ -94,7 +94,7 @@ export class Timeline {
     const rows = lanes.map((lane, at) => {
       const y = tops[at];
       const name = named(lane.path);
-      return s("g", {}, s("text", { class: "lane", x: 164, y: y + 15 }, name.length > 24 ? `…${name.slice(-23)}` : name, s("title", {}, name)),
+      return s("g", {}, s("text", { class: "lane", x: 164, y: y + 15 }, name.length > 21 ? `…${name.slice(-20)}` : name, s("title", {}, name)),
         lane.bars.map((bar) => {
           const left = x(bar.from); const width = Math.max(x(bar.to) - left, 2);
           const told = bar.count > 1 ? `${name}: ${count(bar.count, "activation")}, at worst ${bar.status}` : `${bar.key}: ${bar.status}, ${seconds(bar.to - bar.from)}`;
