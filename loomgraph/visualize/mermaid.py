@@ -131,7 +131,7 @@ def _classes(diagram: Diagram) -> Iterator[str]:
     if passed:
         yield f"    linkStyle {','.join(passed)} stroke:{INK},stroke-width:1px,stroke-dasharray:1 4"
     if diagram.legend:
-        yield f"    classDef legend fill:none,stroke:none,color:{INK},font-size:12px"
+        yield "    classDef legend fill:none,stroke:none,font-size:12px"
         yield "    class legend legend"
     if diagram.clusters:
         yield f"    classDef scope fill:none,stroke:{INK},stroke-width:1px,stroke-dasharray:6 4"

@@ -64,6 +64,11 @@ def ways() -> Graph[int, int]:
     return wf.compile()
 
 
+def drawn_of(graph: Any, run: Any = None) -> Diagram:
+    """The drawing of a graph, with a run laid over it."""
+    return diagram(graph.definition, graph.nest, run)
+
+
 def taken(drawn: Diagram) -> dict[tuple[str, str], int | None]:
     names = {node.id: node.lines[0] for node in drawn.nodes}
     ends = {cluster.id: f"END of {cluster.name}" for cluster in drawn.clusters}
@@ -94,16 +99,16 @@ WENT = {
 async def test_a_drawing_says_of_every_edge_how_often_it_was_taken_and_so_does_the_log_alone() -> None:
     graph, store = ways(), MemoryStore()
     result = await graph.run(4, store=store, run_id="r")
-    drawn = diagram(graph.definition, graph.nest, result)
+    drawn = drawn_of(graph, result)
     assert taken(drawn) == WENT
     assert NOT_TAKEN in drawn.legend
     log = await read_log(store, "r")
-    assert taken(diagram(log.graph.definition, log.graph.nest, log)) == WENT
+    assert taken(drawn_of(log.graph, log)) == WENT
 
 
 def test_without_a_run_nothing_is_said_of_edges() -> None:
     graph = ways()
-    drawn = diagram(graph.definition, graph.nest)
+    drawn = drawn_of(graph)
     assert set(taken(drawn).values()) == {None}
     assert not drawn.legend
     assert "not taken" not in graph.to_text()
@@ -113,7 +118,7 @@ def test_without_a_run_nothing_is_said_of_edges() -> None:
 def test_every_form_shows_what_was_not_taken_without_colour() -> None:
     graph = ways()
     result = graph.run_sync(4)
-    drawn = diagram(graph.definition, graph.nest, result)
+    drawn = drawn_of(graph, result)
     passed = [number for number, edge in enumerate(drawn.edges) if edge.taken == 0]
     [line] = re.findall(r"linkStyle ([\d,]+) .*stroke-dasharray", to_mermaid(drawn))
     assert [int(number) for number in line.split(",")] == passed
@@ -132,7 +137,7 @@ def test_what_is_not_decided_is_not_drawn_as_decided() -> None:
     with pytest.raises(Exception, match="no") as caught:
         graph.run_sync(1)
     result: Any = getattr(caught.value, "result")  # noqa: B009 (an exception of any kind)
-    assert taken(diagram(graph.definition, graph.nest, result)) == {
+    assert taken(drawn_of(graph, result)) == {
         ("START", "first"): 1,
         ("first", "second"): 1,
         ("second", "END"): None,
@@ -155,9 +160,9 @@ def test_a_join_none_of_whose_members_was_taken_is_not_taken_either() -> None:
     wf.join([left, right], into=both)
     wf.edge(both, END)
     graph = wf.compile()
-    went = taken(diagram(graph.definition, graph.nest, graph.run_sync(0)))
+    went = taken(drawn_of(graph, graph.run_sync(0)))
     assert went["all", "both"] == 0
-    assert taken(diagram(graph.definition, graph.nest, graph.run_sync(1)))["all", "both"] is None
+    assert taken(drawn_of(graph, graph.run_sync(1)))["all", "both"] is None
 
 
 def test_edges_that_are_drawn_as_one_are_dotted_only_if_none_was_taken() -> None:
@@ -169,7 +174,7 @@ def test_edges_that_are_drawn_as_one_are_dotted_only_if_none_was_taken() -> None
         wf.edge(pick, one, when=lambda value, number=number: value == number, label=f"is {number}")
         wf.edge(one, END)
     graph = wf.compile()
-    small = collapsed(diagram(graph.definition, graph.nest, graph.run_sync(2)), lambda drawn: len(drawn.nodes) < 7)
+    small = collapsed(drawn_of(graph, graph.run_sync(2)), lambda drawn: len(drawn.nodes) < 7)
     assert NOT_TAKEN in small.legend
     bundles = {edge.taken for edge in small.edges if edge.count > 1}
     assert bundles == {0}, "those of what was skipped"
