@@ -27,16 +27,11 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import Called, Member, Sharing, refuse_tools, shares
+from loomgraph.architectures.workers import TOLERATED, Called, Member, Sharing, refuse_tools, shares
 from loomgraph.errors import (
-    ArchitectureError,
     DebateQuorumError,
     DefinitionError,
     Failure,
-    LoopCapError,
-    ModelError,
-    NodeTimeoutError,
-    ToolError,
 )
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
@@ -59,14 +54,7 @@ JUDGE = (
     "number, and give the answer to the task yourself, as a whole."
 )
 
-SITS_OUT: tuple[type[Exception], ...] = (
-    ArchitectureError,
-    LoopCapError,
-    ModelError,
-    NodeTimeoutError,
-    OSError,
-    ToolError,
-)
+SITS_OUT = TOLERATED
 """The failures that make a debater sit out. Any other fails the run: a mistake in code, a spent budget."""
 
 

@@ -27,7 +27,7 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import Member, Sharing, refuse_tools, shares
+from loomgraph.architectures.workers import TOLERATED, Member, Sharing, refuse_tools, shares
 from loomgraph.errors import (
     CyclicPlanError,
     DefinitionError,
@@ -48,7 +48,7 @@ from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
-__all__ = ["PLAN", "STEP", "SYNTHESIZE", "PlanAndExecute", "Step", "StepPlan", "StepResult", "Steps"]
+__all__ = ["PLAN", "REPLANS_ON", "STEP", "SYNTHESIZE", "PlanAndExecute", "Step", "StepPlan", "StepResult", "Steps"]
 
 PLAN = (
     "Plan the task as steps, each for a worker who sees the task, that step, and the results of the steps it needs, "
@@ -58,6 +58,10 @@ PLAN = (
 )
 STEP = "Do your step and nothing else. Others do the other steps; answer with what they need to know of yours."
 SYNTHESIZE = "All steps are done. Answer the task from their results."
+
+
+REPLANS_ON = TOLERATED
+"""The failures of a step for which a new plan is made. Any other fails the run: a mistake in code, a spent budget."""
 
 
 class Step(BaseModel):
@@ -118,9 +122,9 @@ class PlanAndExecute:
     `step` does a step: an architecture worked by the agent with its model and tools, or an agent or graph that takes
     text. A plan that is empty, has more than `max_steps` steps, goes in a circle or needs a step that is not there goes
     back to the planner as often as a bad answer does (the agent's `repairs`), before any of it is done; then it is a
-    PlanError. When a step fails, those that need it are left out, the others are finished, and a new plan is made,
-    which sees what there is already, at most `max_replans` times. After that a failed step ends the run, with what was
-    finished; resumed, the run goes on with that step.
+    PlanError. When a step fails for one of `replans_on`, those that need it are left out, the others are finished, and
+    a new plan is made, which sees what there is already, at most `max_replans` times. After that, or for any other
+    reason, a failed step ends the run, with what was finished; resumed, the run goes on with that step.
 
     A step sees the task and the results that it `needs`; with `conversation="shared"` also those that they needed, all
     the way back, and what earlier plans came to. What it does not need may or may not be done by then: it is not shown.
@@ -131,6 +135,7 @@ class PlanAndExecute:
     step: Part = "react"
     max_steps: int = 8
     max_replans: int = 1
+    replans_on: tuple[type[Exception], ...] = REPLANS_ON
     conversation: Sharing = "fresh"
     planner_model: Model | str | None = None
     synthesizer_model: Model | str | None = None
@@ -170,7 +175,7 @@ class PlanAndExecute:
         check = _checker(self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Steps, gives=Planned | Steps, answer=StepPlan))
         shared = shares(agent.name, self.conversation)
-        execute = wf.node(_Execute(worker, self.max_replans, shared=shared), name="execute")
+        execute = wf.node(_Execute(worker, self.max_replans, self.replans_on, shared=shared), name="execute")
         synthesize = wf.node(synthesizer, name="synthesize")
         most = (1 + self.max_replans) * (1 + agent.repairs)
         wf.chain(START, begin, plan)
@@ -203,8 +208,10 @@ class PlanAndExecute:
 class _Execute:
     """The body of the node that carries a plan out: each step nodes of a graph that is made from the plan."""
 
-    def __init__(self, worker: Graph[Any, Any], replans: int, *, shared: bool) -> None:
-        self.worker, self.replans, self.shared = worker, replans, shared
+    def __init__(
+        self, worker: Graph[Any, Any], replans: int, replans_on: tuple[type[Exception], ...], *, shared: bool
+    ) -> None:
+        self.worker, self.replans, self.replans_on, self.shared = worker, replans, replans_on, shared
         self.__name__ = "execute"
         gives: Any = Done | Steps if replans else Done
         self.__loomgraph_signature__ = Signature((Param("planned", Planned, required=True),), gives, "async", "ctx")
@@ -214,8 +221,8 @@ class _Execute:
     async def __call__(self, planned: Planned, ctx: Context) -> Done | Steps:
         """The steps with their results: done, or to be planned anew."""
         steps = planned.steps
-        last = len(steps.plans) > self.replans
-        graph = _graph_of(steps, self.worker, forgiving=not last, shared=self.shared)
+        forgiven = self.replans_on if len(steps.plans) <= self.replans else ()
+        graph = _graph_of(steps, self.worker, forgiven, shared=self.shared)
         results: list[StepResult] = await ctx.run(graph, planned, key="plan")
         done = steps.model_copy(update={"results": [*steps.results, *results]})
         return done if any(result.failed for result in results) else Done(steps=done)
@@ -248,9 +255,11 @@ class _Briefing:
         return self.step.model_dump_json()
 
 
-def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool, shared: bool) -> Graph[Planned, list[StepResult]]:
-    """The graph of the last plan. `forgiving`: a step that fails has a result that says so. `shared`: a step sees what
-    is behind the results that it needs, too."""
+def _graph_of(
+    steps: Steps, worker: Embeddable, forgiven: tuple[type[Exception], ...], *, shared: bool
+) -> Graph[Planned, list[StepResult]]:
+    """The graph of the last plan. A step that fails for one of `forgiven` has a result that says so. `shared`: a step
+    sees what is behind the results that it needs, too."""
     wf = Workflow("plan", input=Planned, output=list[StepResult])
     plan = steps.plans[-1].steps
     had = {result.id: result for result in steps.results}
@@ -268,8 +277,8 @@ def _graph_of(steps: Steps, worker: Embeddable, *, forgiving: bool, shared: bool
         wf.edge(brief, work, when=Brief, label="can be done")
         wf.edge(brief, note, when=StepResult, label="cannot be done")
         wf.edge(work, note)
-        if forgiving:
-            wf.on_error(work, note)
+        if forgiven:
+            wf.on_error(work, note, *forgiven)
         noted_by[step.id] = note
     for step in plan:
         direct = [need for need in dict.fromkeys(step.needs) if need in own]

@@ -287,7 +287,8 @@ async def _assign(round: Round) -> list[Errand]:
 
 def _hander(member: Member, conversation: Sharing) -> Callable[..., Any]:
     """What hands an errand over: as text, or where an agent hears what was said before too, in as many parts."""
-    whole = conversation == "shared" and isinstance(member.does, Agent) and member.does.prompt is None
+    does: Any = member.does
+    whole = conversation == "shared" and isinstance(member.does, Agent) and does.prompt is None
 
     async def hand(errand: Errand) -> Any:
         return Conversation(messages=[errand.told]) if whole else errand.told.text

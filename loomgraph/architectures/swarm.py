@@ -20,10 +20,12 @@ from loomgraph.errors import ArchitectureError, DefinitionError, PingPongError, 
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
 from loomgraph.nodes.agent import Agent
+from loomgraph.nodes.conversation import Conversation
 from loomgraph.runtime.graph import Graph
+from loomgraph.runtime.result import RunResult
 from loomgraph.runtime.workflow import Workflow
 
-__all__ = ["HAND_OFF", "Baton", "Handoff", "History", "Swarm", "Turn"]
+__all__ = ["HAND_OFF", "Baton", "Handoff", "History", "NextTurn", "Swarm", "Turn"]
 
 HAND_OFF = (
     "You work on a task with others, one at a time. Either answer it, or hand it off to the one who is fitter for it, "
@@ -48,6 +50,13 @@ class Turn(BaseModel):
     payload: Any = None
 
 
+class NextTurn(Travelling):
+    """A session goes on: what was said so far with what is said now, and who answered last."""
+
+    conversation: Conversation
+    active: str
+
+
 class Baton(Correctable, Travelling):
     """The task, whose turn it is, the turns so far, and what was wrong with what the active agent said last."""
 
@@ -66,7 +75,8 @@ class Swarm:
 
     `agents` are agents, or architectures worked by the calling agent; each is told the task, the turns that `history`
     lets through, and to whom it may hand off: `handoffs` names that for each, everybody to everybody by default.
-    `entry` begins, by default the first. With `payload` a handoff carries a value of that type too. What the calling
+    `entry` begins, by default the first; in a session whoever answered last goes on, unless `next_turn="entry"`. With
+    `payload` a handoff carries a value of that type too. What the calling
     agent is told, all of them are told; its model is used by architectures only.
 
     Model calls: those of each turn. Stops when an agent answers; after `max_handoffs` with LoopCapError, whose values
@@ -77,6 +87,7 @@ class Swarm:
 
     agents: Workers
     entry: str | None = None
+    next_turn: Literal["active", "entry"] = "active"
     handoffs: Mapping[str, Sequence[str]] | None = None
     payload: Any = None
     history: History = "all"
@@ -92,8 +103,9 @@ class Swarm:
         entry = self._entry(agent, members)
         to = self._handoffs(agent, members)
         answer = cast(Any, Answer)[agent.output]
-        wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent, entry), value=told_of(agent), gives=Baton), name="begin")
+        takes = told_of(agent) | NextTurn
+        wf: Workflow[Any, Any] = Workflow(agent.name, input=takes, output=agent.output, doc=agent.description)
+        begin = wf.node(typed(_beginner(agent, entry), value=takes, gives=Baton), name="begin")
         hub = wf.node(_hub, name="hub")
         say = wf.node(typed(_sayer(), said=answer, gives=agent.output), name="answer")
         wf.chain(START, begin, hub)
@@ -105,11 +117,22 @@ class Swarm:
         wf.edge(say, END)
         return wf
 
+    def go_on(self, conversation: Conversation, before: RunResult[Any]) -> Conversation | NextTurn:
+        """What the next run of a session begins with, after this one: the agent that answered in it goes on."""
+        if self.next_turn == "entry":
+            return conversation
+        [*_, last] = before.node("hub")
+        return NextTurn(conversation=conversation, active=last.output.active)
+
     def _entry(self, agent: Agent[Any, Any], members: Mapping[str, Member]) -> str:
         entry = next(iter(members)) if self.entry is None else self.entry
         if entry not in members:
             raise DefinitionError(
                 f"agent '{agent.name}': entry={self.entry!r} is not there; there are {names(list(members))}."
+            )
+        if self.next_turn not in ("active", "entry"):
+            raise DefinitionError(
+                f"agent '{agent.name}': next_turn={self.next_turn!r} is unknown; use 'active' or 'entry'."
             )
         if self.max_handoffs < 1 or self.max_ping_pong < 1:
             raise DefinitionError(
@@ -189,7 +212,9 @@ def _prompt(history: History, baton: Baton) -> UserMessage:
 
 def _beginner(agent: Agent[Any, Any], entry: str) -> Callable[..., Any]:
     async def begin(value: Any) -> Baton:
-        return Baton(task=task_of(agent, value), active=entry)
+        if not isinstance(value, NextTurn):
+            return Baton(task=task_of(agent, value), active=entry)
+        return Baton(task=task_of(agent, value.conversation), active=value.active)
 
     return begin
 

@@ -14,13 +14,22 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import Field
 
 from loomgraph.architectures.roles import Part, Travelling, part
-from loomgraph.errors import DefinitionError, names
+from loomgraph.errors import (
+    ArchitectureError,
+    DefinitionError,
+    LoopCapError,
+    ModelError,
+    NodeTimeoutError,
+    ToolError,
+    names,
+)
 from loomgraph.graph.refs import Embeddable
 from loomgraph.nodes.agent import Agent, Architecture
 from loomgraph.runtime.graph import Graph
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = [
+    "TOLERATED",
     "Answer",
     "Called",
     "Member",
@@ -46,6 +55,17 @@ class Worker:
 Sharing: TypeAlias = Literal["fresh", "shared"]
 """What whoever does a part is shown: the task and its part, or what was said before it too. The same for all who work
 at the same time, whoever is faster."""
+
+TOLERATED: tuple[type[Exception], ...] = (
+    ArchitectureError,
+    LoopCapError,
+    ModelError,
+    NodeTimeoutError,
+    OSError,
+    ToolError,
+)
+"""Failures that say something of the work and not of the code: the others may go on without whoever failed. Any other
+fails the run: a mistake in code, a spent budget."""
 
 T = TypeVar("T")
 

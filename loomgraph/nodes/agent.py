@@ -64,7 +64,11 @@ AgentEvent: TypeAlias = Heard | Event
 
 @runtime_checkable
 class Architecture(Protocol):
-    """How an agent works: what gives it a workflow. `loomgraph.architectures` has them."""
+    """How an agent works: what gives it a workflow. `loomgraph.architectures` has them.
+
+    One that keeps more of a session than its conversation has `go_on(conversation, before)` too: it gives what the next
+    run begins with, of the conversation with what is said now, and the `RunResult` before it.
+    """
 
     @property
     def name(self) -> str:
@@ -308,7 +312,9 @@ class Agent(Drawable, Generic[InT, OutT]):
                 f"session '{session}' has one ('{found}'). Leave session_id= out, and say in the input what was said."
             )
         before = await self.graph.replay(found, store=store)
-        return self._said_in(before).plus(*self.opening(value).messages)
+        following = self._said_in(before).plus(*self.opening(value).messages)
+        go_on = getattr(self.architecture, "go_on", None)
+        return following if go_on is None else go_on(following, before)
 
     def _said_in(self, before: RunResult[Any]) -> Conversation:
         """The conversation of a run: its own where it keeps one, else its input and its output."""
@@ -317,6 +323,7 @@ class Agent(Drawable, Generic[InT, OutT]):
             if isinstance(found, Conversation) and len(record.path) == 1:
                 return found
         given = next(event.input for event in before.events if isinstance(event, RunStarted))
+        given = getattr(given, "conversation", given)
         began = given if isinstance(given, Conversation) else self.opening(given)
         answer = before.output if isinstance(before.output, str) else to_json(before.output).decode()
         return began.plus(assistant(answer))

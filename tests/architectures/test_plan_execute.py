@@ -40,7 +40,7 @@ def part_of(request: ModelRequest) -> str:
 
 def doing(request: ModelRequest) -> Any:
     part = part_of(request)
-    return ValueError(f"cannot {part}") if part.startswith("break") else f"{part}: done"
+    return OSError(f"cannot {part}") if part.startswith("break") else f"{part}: done"
 
 
 def doer(*plans: Any, worker: Any = None, answer: Any = "Done.", **settings: Any) -> tuple[Any, Any, Any, Any]:
@@ -129,7 +129,7 @@ async def test_after_a_failed_step_the_others_are_finished_and_a_new_plan_sees_a
     result = await agent.run("Do it.", store=MemoryStore())
     assert result.output == "Done."
     assert sorted(part_of(request) for request in worker.requests) == ["break it", "do a", "mend it"]
-    assert "b: break it\nfailed: ValueError: cannot break it" in heard(planner)[1]
+    assert "b: break it\nfailed: OSError: cannot break it" in heard(planner)[1]
     assert "c: do c\nfailed: not done, for it needs the result of 'b', which failed" in heard(planner)[1]
     assert "a: do a\ndo a: done" in heard(synthesizer)[0]
     needs_failed = plan(step("e", "b"))
@@ -271,3 +271,33 @@ def test_in_a_shared_conversation_a_step_sees_all_that_was_there_when_it_began_w
     seen = {part_of(request): asked(request) for request in worker.requests}
     assert "<results>\na: do a\ndo a: done\n</results>" in seen["do e"], "of an earlier plan"
     assert "<results>\na: do a\ndo a: done\n\ne: do e\ndo e: done\n</results>" in seen["do f"]
+
+
+@pytest.mark.parametrize("error", [TypeError("a typo"), KeyError("gone"), AssertionError("no")])
+async def test_a_mistake_in_code_is_not_planned_around_and_costs_no_call_of_the_planner(error: Exception) -> None:
+    broken = True
+
+    def wrong(request: ModelRequest) -> Any:
+        return error if broken and part_of(request) == "do b" else f"{part_of(request)}: done"
+
+    store = MemoryStore()
+    agent, planner, worker, _ = doer(plan(step("a"), step("b", "a")), worker=replying(wrong), max_replans=5)
+    with pytest.raises(NodeFailedError) as caught:
+        await agent.run("Do it.", store=store, run_id="r")
+    assert caught.value.finished["execute#0/@plan/note a"].text == "do a: done"
+    assert len(planner.requests) == 1
+    broken = False
+    assert (await agent.resume("r", store=store)).output == "Done."
+    assert [part_of(request) for request in worker.requests] == ["do a", "do b", "do b"]
+
+
+@pytest.mark.parametrize(("replans_on", "plans"), [((KeyError,), 2), ((), 1)])
+async def test_which_failures_are_planned_around_can_be_said(replans_on: Any, plans: int) -> None:
+    worker = replying(lambda request: KeyError("x") if part_of(request) == "break it" else "done")
+    agent, planner, *_ = doer(BROKEN, plan(step("e", "a")), worker=worker, replans_on=replans_on)
+    if plans == 2:
+        assert (await agent.run("Do it.")).output == "Done."
+    else:
+        with pytest.raises(NodeFailedError):
+            await agent.run("Do it.")
+    assert len(planner.requests) == plans

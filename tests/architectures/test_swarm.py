@@ -214,3 +214,26 @@ def test_the_drawing_shows_one_hub_and_every_agent() -> None:
     for label in ("hub", "a", "b", "c", "turn", "heard", "model", "answer"):
         assert f'"{label}' in drawn
     assert drawn.count("handoff ↺ ≤ 5") == 3
+
+
+@pytest.mark.parametrize("next_turn", ["active", "entry"])
+async def test_in_a_session_whoever_answered_last_goes_on_unless_the_entry_is_to(next_turn: Any) -> None:
+    store = MemoryStore()
+    turns: dict[str, list[Any]] = {"desk": [hand("bills")], "bills": [answer("Paid."), answer("In May.")]}
+    if next_turn == "entry":
+        turns["desk"] += [hand("bills"), answer("Bye.")]
+    else:
+        turns["bills"] += [answer("Bye.")]
+    team, models = swarm(turns, next_turn=next_turn)
+    for question, said in (("Is it {paid}?", "Paid."), ("When?", "In May."), ("Thanks.", "Bye.")):
+        assert (await team.run(question, store=store, session_id="s")).output == said
+    counts = {name: len(model.requests) for name, model in models.items()}
+    assert counts == ({"desk": 1, "bills": 3} if next_turn == "active" else {"desk": 3, "bills": 2})
+    last = models["bills" if next_turn == "active" else "desk"].requests[-1]
+    so_far = "user: Is it {paid}?\nassistant: Paid.\nuser: When?\nassistant: In May.\n</conversation_so_far>"
+    assert so_far in asked(last)
+
+
+def test_a_word_for_the_next_turn_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="use 'active' or 'entry'"):
+        _ = swarm({"a": []}, next_turn="last")[0].graph
