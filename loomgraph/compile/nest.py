@@ -7,7 +7,8 @@ its back edges. Then the same inside each component. Irreducible graphs (several
 the entries are kept for a warning.
 
 Where every loop is entered at one node, one search finds all of them at once, however deep they nest, in about linear
-time. A component that is entered at several nodes is split level by level, with one search for each level.
+time. A component that is entered at several nodes is taken apart from its header on, one header after the other; what
+falls off on the way is searched by itself.
 
 Source: P. Havlak, "Nesting of reducible and irreducible loops", TOPLAS 19(4), 1997 (the search; the choice of a header
 where there are several entries is our own).
@@ -15,10 +16,12 @@ where there are several entries is our own).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from loomgraph.compile.shrinking import Shrinking
 from loomgraph.graph.definition import Definition, LoopDef
 from loomgraph.graph.refs import Ref
 
@@ -32,8 +35,8 @@ ROOT = 0
 class Region:
     """One loop, or (index 0) the whole graph. `nodes` are those whose innermost region this is.
 
-    The regions inside it have the indexes from its own up to `stop`. `entries` are the nodes entered from outside,
-    `cap_edge` the on_cap edge.
+    The regions inside it have the indexes from its own up to `stop`. `entered` says whether an edge leads into it,
+    `tangled` whether one leads elsewhere than to its header; `cap_edge` is the on_cap edge.
     """
 
     index: int
@@ -44,7 +47,8 @@ class Region:
     nodes: list[int] = field(default_factory=list[int])
     children: list[int] = field(default_factory=list[int])
     back_edges: list[int] = field(default_factory=list[int])
-    entries: tuple[int, ...] = ()
+    entered: bool = False
+    tangled: bool = False
     included: tuple[int, ...] = ()
     cap: int = DEFAULT_CAP
     caps_given: frozenset[int] = frozenset()
@@ -126,10 +130,7 @@ class Nest:
 
 
 def find_nest(definition: Definition) -> Nest:
-    """The loop nest of a definition whose references are all resolved.
-
-    About linear in edges; where loops are entered at several nodes, for each level of such loops.
-    """
+    """The loop nest of a definition whose references are all resolved. About linear in edges."""
     nest = _Finder(definition).find()
     _include(nest, definition)
     for node, index in enumerate(nest.region_of):
@@ -170,6 +171,35 @@ class _Search:
         return -1 if found is None else found
 
 
+@dataclass(slots=True, eq=False)
+class _Knot:
+    """A tangled loop to be taken apart: where it is entered, where from within the region around it, and the LoopDefs
+    that are within it."""
+
+    parent: int
+    body: set[int]
+    header: int
+    entries: set[int]
+    near: set[int]
+    claims: list[LoopDef]
+
+
+class _Around:
+    """The body of a tangled loop that was opened: its header, what fell off with it, and what stays together."""
+
+    __slots__ = ("fallen", "header", "left")
+
+    def __init__(self, header: int, fallen: set[int], left: set[int]) -> None:
+        self.header, self.fallen, self.left = header, fallen, left
+
+    def __contains__(self, node: object) -> bool:
+        return node == self.header or node in self.left or node in self.fallen
+
+    def keeps(self, loop: LoopDef) -> bool:
+        """Whether all that a LoopDef names stays together."""
+        return loop.header in self.left and all(ref in self.left for ref in loop.nodes)
+
+
 class _Finder:
     """Collects the regions, each after the one around it, and gives them their final indexes at the end."""
 
@@ -184,24 +214,24 @@ class _Finder:
             if isinstance(source, int) and isinstance(target, int) and target >= 0:
                 self.before[target].append(source)
                 (self.after[source] if source >= 0 else self.starts).append(target)
-        # (region around, header, entries)
-        self.found: list[tuple[int, int, tuple[int, ...]]] = []
+        # (region around, header, whether it is entered, and elsewhere than at the header)
+        self.found: list[tuple[int, int, bool, bool]] = []
         self.region_of = [ROOT] * count
         # the region in whose body loops are still looked for; -1 for a header, which starts that search
         self.part = [ROOT] * count
 
     def find(self) -> Nest:
         headed = [loop for loop in self.definition.loops if isinstance(loop.header, int)]
-        self._add(ROOT, -1, ())
+        self._add(ROOT, -1, False, False)
         # what START does not lead to has loops too
-        work = [(ROOT, self._search(ROOT, [*self.starts, *range(len(self.part))]), headed)]
+        search = self._search(ROOT, [*self.starts, *range(len(self.part))])
+        work = [self._knot(ROOT, body, headed, None) for body in self._take(ROOT, search, headed)]
         while work:
-            region, search, claims = work.pop()
-            work.extend(self._split(region, body, search, claims) for body in self._take(region, search, claims))
+            work.extend(self._untangle(work.pop()))
         return self._numbered()
 
-    def _add(self, parent: int, header: int, entries: tuple[int, ...]) -> int:
-        self.found.append((parent, header, entries))
+    def _add(self, parent: int, header: int, entered: bool, tangled: bool) -> int:
+        self.found.append((parent, header, entered, tangled))
         return len(self.found) - 1
 
     def _search(self, part: int, starts: Iterable[int]) -> _Search:
@@ -281,40 +311,64 @@ class _Finder:
                 knots.setdefault(regions[at], []).append(node)
                 continue
             if search.looping[at]:
-                regions[at] = self._add(regions[at], node, (node,) if search.forward[at] else ())
+                regions[at] = self._add(regions[at], node, bool(search.forward[at]), False)
             self.region_of[node] = regions[at]
         return list(knots.values())
 
-    def _split(
-        self, parent: int, body: Sequence[int], around: _Search, claims: Sequence[LoopDef]
-    ) -> tuple[int, _Search, list[LoopDef]]:
-        """Add a tangled loop; returns its region, the search of the rest of its body, and the LoopDefs within it."""
+    def _knot(
+        self, parent: int, body: Sequence[int], claims: Sequence[LoopDef], around: Container[int] | None
+    ) -> _Knot:
+        """A tangled loop, with its header by the rule; `around` is the body of the region around it, None for all."""
         inside = set(body)
-        entering = {node: [s for s in self.before[node] if s not in inside] for node in sorted(body)}
-        entries = tuple(node for node, sources in entering.items() if sources)
+        entries = {node for node in body if any(source not in inside for source in self.before[node])}
         near = {
             node
             for node in entries
-            if parent == ROOT or any(s in around.number or s == self.found[parent][1] for s in entering[node])
+            if around is None or any(s in around and s not in inside for s in self.before[node])
         }
-        header = next((node for node in entries if node in near), entries[0] if entries else min(body))
         own = [loop for loop in claims if loop.header in inside and all(ref in inside for ref in loop.nodes)]
-        region = self._add(parent, header, entries)
-        search = self._open(region, header, body)
-        forced = [loop for loop in own if search.loop(loop) < 0]
-        if forced:
-            best = max(forced, key=lambda loop: (loop.header in near, len(loop.nodes))).header
-            if isinstance(best, int) and best != header:
-                self.found[region] = (parent, best, entries)
-                search = self._open(region, best, body)
-        return region, search, own
+        return _Knot(parent, inside, min(near or entries or inside), entries, near, own)
 
-    def _open(self, region: int, header: int, body: Iterable[int]) -> _Search:
-        for node in body:
+    def _untangle(self, knot: _Knot) -> Iterator[_Knot]:
+        """Add a tangled loop and those that remain in it as their headers go; yields the tangles that fall off."""
+        left = Shrinking(knot.body, self.after, self.before)
+        parent, header, entries, near, claims = knot.parent, knot.header, knot.entries, knot.near, knot.claims
+        while True:
+            tangled = len(entries) > (header in entries)
+            region = self._add(parent, header, bool(entries), tangled)
+            fallen = left.take(header)
+            if left.nodes == {left.root}:
+                left.nodes.clear()
+                fallen = sorted([*fallen, left.root])
+            around = _Around(header, set(fallen), left.nodes)
+            search = self._open(region, header, fallen, self._entered(fallen, around.fallen))
+            forced = [loop for loop in claims if not around.keeps(loop) and search.loop(loop) < 0]
+            if forced:
+                best = max(forced, key=lambda loop: (loop.header in near, len(loop.nodes))).header
+                if isinstance(best, int) and best != header:
+                    self.found[region] = (parent, best, bool(entries), len(entries) > (best in entries))
+                    body = {header, *fallen, *left.nodes}
+                    search = self._open(region, best, body - {best}, self.after[best])
+                    yield from (self._knot(region, inner, claims, body) for inner in self._take(region, search, claims))
+                    return
+            yield from (self._knot(region, inner, claims, around) for inner in self._take(region, search, claims))
+            if not left.nodes:
+                return
+            near = {node for gone in (header, *fallen) for node in self.after[gone] if node in left.nodes}
+            entries.difference_update((header, *fallen))
+            entries |= near
+            parent, header = region, min(near)
+            claims = [loop for loop in claims if around.keeps(loop)]
+
+    def _entered(self, nodes: Sequence[int], among: AbstractSet[int]) -> list[int]:
+        return [node for node in nodes if any(source not in among for source in self.before[node])]
+
+    def _open(self, region: int, header: int, inside: Iterable[int], starts: Iterable[int]) -> _Search:
+        for node in inside:
             self.part[node] = region
         self.part[header] = -1
         self.region_of[header] = region
-        return self._search(region, self.after[header])
+        return self._search(region, starts)
 
     def _numbered(self) -> Nest:
         """The regions by their place in the nest: outer before inner, and side by side by their first nodes."""
@@ -331,11 +385,12 @@ class _Finder:
         work = [ROOT]
         while work:
             region = work.pop()
-            around, header, entries = self.found[region]
+            around, header, entered, tangled = self.found[region]
             parent = index_of[around]
             index = index_of[region] = len(regions)
             depth = regions[parent].depth + 1 if index else 0
-            regions.append(Region(index, parent, depth, header if index else None, index + 1, entries=entries))
+            own = header if index else None
+            regions.append(Region(index, parent, depth, own, index + 1, entered=entered, tangled=tangled))
             if index:
                 regions[parent].children.append(index)
             work.extend(sorted(children[region], key=lambda child: first[child], reverse=True))

@@ -94,11 +94,11 @@ def test_the_loops_of_a_graph(edges: str, loops: list[tuple[str, str, list[str]]
     assert Drawn(edges).loops() == loops
 
 
-def test_a_loop_with_two_entries_has_the_first_declared_as_header_and_keeps_both() -> None:
+def test_a_loop_with_two_entries_has_the_first_declared_as_header_and_is_tangled() -> None:
     drawn = Drawn("S>a a>b a>c b>c c>b c>E")
     nest, _ = drawn.found()
     assert drawn.loops() == [("b", "bc", ["c>b"])]
-    assert [drawn.names[node] for node in nest.regions[1].entries] == ["b", "c"]
+    assert (nest.regions[1].entered, nest.regions[1].tangled) == (True, True)
 
 
 def test_inside_a_loop_the_entry_from_that_loop_is_preferred_as_header() -> None:

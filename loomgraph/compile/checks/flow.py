@@ -18,6 +18,8 @@ from loomgraph.graph.refs import END_INDEX, START_INDEX
 
 __all__ = ["Flow", "Unmet"]
 
+_DEEP = 16  # loops left by one edge, beyond which no proof is tried: each would be looked at from each of them
+
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
@@ -45,6 +47,7 @@ class Flow:
         self._taken: list[Guard] = [NEVER] * len(view.definition.edges)
         self._levels = [nest.region(e.source) if isinstance(e.source, int) else ROOT for e in view.definition.edges]
         self._exits: dict[int, list[int]] = {}
+        self._far: dict[tuple[Guard, int], Guard] = {}
         self._capped: dict[int, int] = {}
         for region in nest.regions[1:]:
             if region.cap_edge is not None:
@@ -105,8 +108,11 @@ class Flow:
         if level == into and not back:
             return [(before, end if target < 0 else target)] if before >= 0 else []
         common = back or self.nest.common(level, into)
+        left = 0
         while level != common:
-            self._exits.setdefault(level, []).append(edge.index)
+            if left < _DEEP:
+                self._exits.setdefault(level, []).append(edge.index)
+            left += 1
             before = count + level
             level = self.nest.regions[level].parent
         if back or before < 0:
@@ -130,7 +136,7 @@ class Flow:
         around = inner.parent if header else inner.index
         edges = self._forward(node)
         known = around == ROOT or all(self.view.inside(edge.source, around) for edge in edges)
-        if header and any(entry != node for entry in inner.entries):
+        if header and inner.tangled:
             known = False
         if not known:
             self._entered_joins(node, edges, around)
@@ -234,6 +240,9 @@ class Flow:
         guard, at_level = self._taken[edge], self._levels[edge]
         if at_level == level:
             return guard
+        if guard is not NEVER and self.nest.regions[at_level].depth - self.nest.regions[level].depth > _DEEP:
+            # of a way out of so many loops nothing is proven but who goes it together
+            guard, at_level = self._far.setdefault((guard, level), self._unknown(level)), level
         latest = self.view.definition.edges[edge].exit == "latest"
         while at_level not in (level, ROOT):
             guard = _lift(guard, at_level, self.nest.regions[at_level].parent)

@@ -12,6 +12,8 @@ from loomgraph.graph.refs import START_INDEX, Ref
 
 __all__ = ["loop_checks"]
 
+_MOST = 10  # loops with several entries that are told of one by one
+
 
 def loop_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
     """Findings about the loop nest and its settings; linear in edges for each level of nesting."""
@@ -34,11 +36,16 @@ def loop_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
             )
     leaves = _regions_left(view, nest)
     headers = {loop.header for loop in view.definition.loops}
+    tangled = [region for region in nest.regions[1:] if region.tangled and region.header not in headers]
+    told = tangled[:_MOST] if len(tangled) > _MOST + 1 else tangled
+    several = {region.index for region in told}
     for region in nest.regions[1:]:
-        if region.entries and not leaves[region.index] and region.cap_edge is None:
+        if region.entered and not leaves[region.index] and region.cap_edge is None:
             yield _without_exit(view, nest, region)
-        if len(region.entries) > 1 and region.header not in headers:
-            yield _several_entries(view, region)
+        if region.index in several:
+            yield _several_entries(view, nest, region)
+    if len(told) < len(tangled):
+        yield _more_entries(view, tangled[len(told) :])
 
 
 def _title(view: GraphView, region: Region) -> str:
@@ -167,13 +174,32 @@ def _without_exit(view: GraphView, nest: Nest, region: Region) -> Finding:
     )
 
 
-def _several_entries(view: GraphView, region: Region) -> Finding:
-    entries = listed(view.say(node) for node in region.entries)
+def _several_entries(view: GraphView, nest: Nest, region: Region) -> Finding:
+    def round_again(node: Ref) -> bool:
+        """Whether it goes round with the loop, and does not just stand beside it."""
+        return nest.inside(node, region.index) and region.index <= nest.sides.get(int(node), region.index) < region.stop
+
+    body = [node for node in sorted(nest.body(region.index)) if round_again(node)]
+    entered = [node for node in body if any(not round_again(edge.source) for edge in view.into[node])]
+    entries = listed(view.say(node) for node in entered)
     header = _title(view, region)
     return Finding(
         "several-entries",
         f"the loop at {header} can be entered at {entries}; only edges to {header} start a new iteration",
         f"If that is meant, say so: wf.loop({header}, header={header}). Else enter the loop at one node.",
-        view.named(*region.entries),
+        view.named(*entered),
+        "warning",
+    )
+
+
+def _more_entries(view: GraphView, regions: list[Region]) -> Finding:
+    """Of the rest together: in a tangle each loop has others inside, all of them entered at several nodes."""
+    named = [region.header for region in regions if region.header is not None]
+    headers = listed(view.say(node) for node in named)
+    return Finding(
+        "several-entries",
+        f"{len(regions)} more loops can be entered at several nodes, those at {headers}",
+        "Mend the loops around them first: what is inside of them changes with that.",
+        view.named(*named),
         "warning",
     )

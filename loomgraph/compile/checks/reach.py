@@ -61,7 +61,7 @@ def _reached(successors: list[list[int]]) -> list[bool]:
 def _unreachable(view: GraphView, nest: Nest, successors: list[list[int]], unreached: list[int]) -> Iterator[Finding]:
     told: set[int] = set()
     for region in nest.regions[1:]:
-        if region.entries or region.header in told:
+        if region.entered or region.header in told:
             continue
         body = sorted(nest.body(region.index))
         told.update(body)
