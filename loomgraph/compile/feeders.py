@@ -13,7 +13,7 @@ two vertices of a tree meet after logarithmically many steps).
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,11 +170,10 @@ class _Tree:
     is a unit's place in a walk over the tree, so what is below a vertex are the places from the next up to its `stop`.
     """
 
-    __slots__ = ("children", "home", "loose_at", "place", "plan", "stop", "unit_of", "up")
+    __slots__ = ("home", "loose_at", "place", "plan", "stop", "unit_of", "up")
 
     def __init__(self, plan: Plan, home: int, joins: Sequence[int], edges: Sequence[int]) -> None:
         self.plan, self.home = plan, home
-        self.children = plan.nest.regions[home].children
         order, parents = _post_dominators(self._ways(joins, edges))
         size = dict.fromkeys(order, 1)
         for unit in reversed(order):
@@ -203,7 +202,7 @@ class _Tree:
         region = self.plan.region_of[node]
         if region == self.home or self.loose(node):
             return node
-        return len(self.plan.nest.region_of) + self.children[bisect_right(self.children, region) - 1]
+        return len(self.plan.nest.region_of) + self.plan.nest.part(self.home, region)
 
     def _join(self, index: int) -> int:
         return len(self.plan.nest.region_of) + len(self.plan.nest.regions) + index

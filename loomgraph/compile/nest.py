@@ -16,6 +16,7 @@ where there are several entries is our own).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class Region:
     """One loop, or (index 0) the whole graph. `nodes` are those whose innermost region this is.
 
     The regions inside it have the indexes from its own up to `stop`. `entered` says whether an edge leads into it,
-    `tangled` whether one leads elsewhere than to its header; `cap_edge` is the on_cap edge.
+    `tangled` whether one leads elsewhere than to its header; `cap_edge` is the on_cap edge. `jump` is a region further
+    out, so chosen that any is reached in logarithmically many jumps and steps.
     """
 
     index: int
@@ -50,6 +52,7 @@ class Region:
     entered: bool = False
     tangled: bool = False
     included: tuple[int, ...] = ()
+    jump: int = ROOT
     cap: int = DEFAULT_CAP
     caps_given: frozenset[int] = frozenset()
     cap_edge: int | None = None
@@ -87,13 +90,19 @@ class Nest:
         return out
 
     def common(self, a: int, b: int) -> int:
-        """The innermost region that contains both."""
+        """The innermost region that contains both. Logarithmic in their depth."""
         if b == ROOT:
             return ROOT
         regions = self.regions
         while not a <= b < regions[a].stop:
-            a = regions[a].parent
+            far = regions[a].jump
+            a = regions[a].parent if far <= b < regions[far].stop else far
         return a
+
+    def part(self, outer: int, region: int) -> int:
+        """The loop directly inside `outer` that contains a region which is inside it."""
+        children = self.regions[outer].children
+        return children[bisect_right(children, region) - 1]
 
     def loop_of(self, loop: LoopDef) -> Region | None:
         """The innermost loop that contains all nodes of a LoopDef; None if they share no loop."""
@@ -389,8 +398,13 @@ class _Finder:
             parent = index_of[around]
             index = index_of[region] = len(regions)
             depth = regions[parent].depth + 1 if index else 0
-            own = header if index else None
-            regions.append(Region(index, parent, depth, own, index + 1, entered=entered, tangled=tangled))
+            near, own = regions[parent] if index else None, header if index else None
+            made = Region(index, parent, depth, own, index + 1, entered=entered, tangled=tangled)
+            if near is not None:
+                far = regions[near.jump]
+                even = near.depth - far.depth == far.depth - regions[far.jump].depth
+                made.jump = far.jump if even else parent
+            regions.append(made)
             if index:
                 regions[parent].children.append(index)
             work.extend(sorted(children[region], key=lambda child: first[child], reverse=True))
@@ -413,7 +427,10 @@ def _include(nest: Nest, definition: Definition) -> None:
             continue
         around = set(nest.chain(region.index)) - {region.index}
         for ref in loop.include:
-            if isinstance(ref, int) and ref >= 0 and nest.region_of[ref] in around:
+            if not isinstance(ref, int) or ref < 0:
+                continue
+            # a header cannot stand beside its own loop
+            if nest.region_of[ref] in around and nest.regions[nest.region_of[ref]].header != ref:
                 nest.sides.setdefault(ref, nest.region_of[ref])
                 nest.region_of[ref] = region.index
                 region.included = (*region.included, ref)

@@ -6,10 +6,10 @@ runs need is laid out when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 from loomgraph.compile.feeders import Feeding, home
 from loomgraph.compile.nest import ROOT, Nest
@@ -20,6 +20,8 @@ from loomgraph.graph.policy import Quorum
 from loomgraph.graph.refs import END_INDEX
 
 __all__ = ["JoinPlan", "Plan", "RegionPlan", "make_plan"]
+
+_DEEP = 16  # loops left by one edge, beyond which they are listed only when it does
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +48,8 @@ class JoinPlan:
 class RegionPlan:
     """One loop (or the root), as the machine needs it.
 
-    `exits` are the edges that leave the loop. What an iteration needs is laid out when the loop first goes round:
-    together it is as much as nodes times their depth.
+    What an iteration needs is laid out when the loop first goes round: together it is as much as nodes times their
+    depth.
     """
 
     plan: Plan
@@ -59,12 +61,18 @@ class RegionPlan:
     cap_edge: int
     units: int
     inner: range
-    exits: tuple[int, ...]
 
     @cached_property
     def path(self) -> tuple[int, ...]:
         """The loops around it and itself, outermost first."""
         return tuple(reversed(self.plan.nest.chain(self.index)[:-1]))
+
+    @cached_property
+    def exits(self) -> tuple[int, ...]:
+        """The edges that leave the loop, in declared order; none leaves the root."""
+        plan = self.plan
+        body = plan.nest.body(self.index) if self.index != ROOT else frozenset[int]()
+        return tuple(sorted(e for v in body for e in plan.out[v] if plan.dst[e] not in body))
 
     @cached_property
     def reset(self) -> tuple[tuple[int, int], ...]:
@@ -95,7 +103,7 @@ class Plan:
     always: list[bool]
     src: list[int]
     dst: list[int]
-    leaves: list[tuple[int, ...]]
+    leaves: list[Sequence[int]]
     back_of: list[int]
     latest: list[bool]
     join_of: list[int]
@@ -115,6 +123,15 @@ class Plan:
     def feeding(self) -> Feeding:
         """Who only feeds an early join."""
         return Feeding(self)
+
+    @cached_property
+    def out(self) -> list[list[int]]:
+        """The edges out of every node, of any kind, in declared order."""
+        out: list[list[int]] = [[] for _ in range(self.end)]
+        for e, source in enumerate(self.src):
+            if source >= 0:
+                out[source].append(e)
+        return out
 
     @cached_property
     def into(self) -> list[list[int]]:
@@ -159,7 +176,7 @@ class Plan:
 
 
 def make_plan(definition: Definition, nest: Nest) -> Plan:
-    """The plan of a resolved definition without errors. Linear in edges, and in the loops that each edge leaves."""
+    """The plan of a resolved definition without errors. About linear in edges."""
     count, end = len(definition.nodes), len(definition.nodes)
     edges = definition.edges
     dst = [end if e.target == END_INDEX else int(e.target) for e in edges]
@@ -230,21 +247,55 @@ def _ways_out(definition: Definition, src: list[int]) -> tuple[list[list[int]], 
     return normal, error, start
 
 
-def _leaves(nest: Nest, src: list[int], dst: list[int], back_of: list[int]) -> list[tuple[int, ...]]:
+class _Far(Sequence[int]):
+    """The many loops that an edge leaves, innermost first; listed when it first does."""
+
+    def __init__(self, nest: Nest, first: int, stop: int) -> None:
+        self._nest, self._first, self._stop = nest, first, stop
+
+    @cached_property
+    def _all(self) -> tuple[int, ...]:
+        return _between(self._nest, self._first, self._stop)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[int]: ...
+    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
+        return self._all[at]
+
+
+def _between(nest: Nest, region: int, stop: int) -> tuple[int, ...]:
+    """The regions from one on outwards, without the last."""
+    found: list[int] = []
+    while region != stop:
+        found.append(region)
+        region = nest.regions[region].parent
+    return tuple(found)
+
+
+def _leaves(nest: Nest, src: list[int], dst: list[int], back_of: list[int]) -> list[Sequence[int]]:
     """The regions each edge leaves, innermost first; a back edge stays in the region it repeats."""
-    leaves: list[tuple[int, ...]] = [()] * len(src)
+    leaves: list[Sequence[int]] = [()] * len(src)
     regions, region_of = nest.regions, [*nest.region_of, ROOT]
     if len(regions) == 1:
         return leaves
+    known: dict[tuple[int, int], Sequence[int]] = {}
     for e, source in enumerate(src):
         region = region_of[source] if source >= 0 else ROOT
         stop = region if region == ROOT else back_of[e] if back_of[e] >= 0 else nest.common(region, region_of[dst[e]])
         if region != stop:
-            left: list[int] = []
-            while region != stop:
-                left.append(region)
-                region = regions[region].parent
-            leaves[e] = tuple(left)
+            left = known.get((region, stop))
+            if left is None:
+                far = regions[region].depth - regions[stop].depth > _DEEP
+                left = known[region, stop] = (_Far if far else _between)(nest, region, stop)
+            leaves[e] = left
     return leaves
 
 
@@ -262,10 +313,6 @@ def _pending(end: int, dst: list[int], back_of: list[int], joins: list[JoinPlan]
 
 def _regions(plan: Plan) -> list[RegionPlan]:
     regions = plan.nest.regions
-    exits: list[list[int]] = [[] for _ in regions]
-    for e, left in enumerate(plan.leaves):
-        for r in left:
-            exits[r].append(e)
     return [
         RegionPlan(
             plan=plan,
@@ -277,7 +324,6 @@ def _regions(plan: Plan) -> list[RegionPlan]:
             cap_edge=-1 if region.cap_edge is None else region.cap_edge,
             units=len(region.nodes) + len(region.children) + (1 if region.index == ROOT else 0),
             inner=range(region.index + 1, region.stop),
-            exits=tuple(exits[region.index]),
         )
         for region in regions
     ]

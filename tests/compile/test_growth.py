@@ -5,6 +5,7 @@ What is counted is the work, not the time: the lines that loomgraph runs.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loomgraph import END, START, Quorum, Workflow
+from loomgraph import END, OTHERWISE, START, Quorum, Workflow
 from loomgraph.compile.compiled import CompiledGraph, compile_definition
 from loomgraph.graph.builder import Node
 
@@ -48,6 +49,18 @@ def total(values: list[int]) -> int:
     return sum(values)
 
 
+def negative(x: int) -> bool:
+    return x < 0
+
+
+def positive(x: int) -> bool:
+    return x > 0
+
+
+def zero(x: int) -> bool:
+    return x == 0
+
+
 def rows(wf: Workflow[int, int], n: int, role: str = "n") -> list[Node[..., Any]]:
     return [wf.node(step, name=f"{role}{i}") for i in range(n)]
 
@@ -69,8 +82,48 @@ def quorums(n: int) -> Workflow[int, int]:
     return wf
 
 
+def knot(n: int) -> Workflow[int, int]:
+    """Loops that are entered everywhere, hundreds inside one another."""
+    wf = new("knot")
+    nodes = rows(wf, n)
+    wf.edge(START, nodes[0])
+    for i, node in enumerate(nodes):
+        for target in {(i + 1) % n, (i * 7 + 1) % n, (i * 13 + 5) % n} - {i}:
+            wf.edge(node, nodes[target], when=negative)
+        wf.edge(node, END, when=OTHERWISE)
+    return wf
+
+
+def entered_twice(n: int) -> Workflow[int, int]:
+    """Loops inside one another, each of which the one around it enters at two nodes."""
+    wf = new("entered twice")
+    nodes = rows(wf, n)
+    wf.edge(START, nodes[0])
+    for i, node in enumerate(nodes[:-1]):
+        wf.edge(node, nodes[i + 1], when=negative)
+        wf.edge(node, nodes[min(i + 2, n - 1)], when=positive)
+        wf.edge(nodes[i + 1], node, when=zero)
+    wf.edge(nodes[0], END, when=OTHERWISE)
+    return wf
+
+
+def nested(n: int) -> Workflow[int, int]:
+    """Loops inside one another, each entered at its header."""
+    wf = new("nested")
+    nodes = rows(wf, n)
+    wf.edge(START, nodes[0])
+    for before, after in itertools.pairwise(nodes):
+        wf.edge(before, after, when=positive)
+        wf.edge(after, before, when=negative)
+    wf.edge(nodes[-1], END, when=OTHERWISE)
+    return wf
+
+
 SHAPES: dict[str, tuple[Shape, int]] = {
     "quorums": (quorums, 200),
+    "knot": (knot, 150),
+    "entered twice": (entered_twice, 150),
+    "nested": (nested, 200),
 }
 
 

@@ -330,3 +330,13 @@ def test_bodies_nest_and_without_back_edges_nothing_repeats(definition: Definiti
     for node in range(len(definition.nodes)):
         assert nest.regions[nest.region_of[node]] is innermost(nest, node)
         assert node in nest.regions[nest.region_of[node]].nodes
+
+
+def test_the_header_of_a_loop_is_no_side_node_of_a_loop_inside() -> None:
+    drawn = Drawn("S>b b>c c>b b>a a>b c>E")
+    drawn.builder.loop("a", "b", header="a")
+    drawn.builder.loop("b", "c", include=["a"])
+    nest, _ = drawn.found()
+    assert [region.header for region in nest.regions[1:]] == [drawn.names.index("a"), drawn.names.index("b")]
+    assert nest.region(drawn.names.index("a")) == 1
+    assert not nest.regions[2].included

@@ -107,22 +107,24 @@ class Flow:
             before = count + self._capped.get(edge.index, ROOT)
         if level == into and not back:
             return [(before, end if target < 0 else target)] if before >= 0 else []
-        common = back or self.nest.common(level, into)
-        left = 0
-        while level != common:
-            if left < _DEEP:
+        common, regions = back or self.nest.common(level, into), self.nest.regions
+        if level != common:
+            before = count + self.nest.part(common, level)
+            for _ in range(_DEEP):
                 self._exits.setdefault(level, []).append(edge.index)
-            left += 1
-            before = count + level
-            level = self.nest.regions[level].parent
+                level = regions[level].parent
+                if level == common:
+                    break
         if back or before < 0:
             return []
         found = [(before, end if target < 0 else target)]
+        if regions[into].depth - regions[common].depth > _DEEP:
+            into = self.nest.part(common, into)  # the headers further in come after this one anyway
         while into != common:
-            header = self.nest.regions[into].header
+            header = regions[into].header
             if header is not None and header != target:
                 found.append((before, header))
-            into = self.nest.regions[into].parent
+            into = regions[into].parent
         return found
 
     # ------------------------------------------------------------------ nodes
