@@ -85,20 +85,28 @@ def _bundle(heads: tuple[str, ...], rows: Rows, whole: int) -> dict[str, str]:
 def to_html(heads: tuple[str, ...], rows: Rows, whole: int) -> str:
     """A table; of `whole` rows those in the middle may be missing."""
 
-    def row(cells: Iterable[str], tag: str) -> str:
-        style = ' style="text-align:left"'
-        return "<tr>" + "".join(f"<{tag}{style}>{escape(legible(cell))}</{tag}>" for cell in cells) + "</tr>"
+    def row(cells: Sequence[str], tag: str) -> str:
+        # only what a cell of the last column says may take several lines
+        styles = [*["text-align:left;white-space:nowrap"] * (len(cells) - 1), "text-align:left;overflow-wrap:anywhere"]
+        texts = [escape(_cell(cell)) for cell in cells]
+        drawn = (f'<{tag} style="{style}">{text}</{tag}>' for style, text in zip(styles, texts, strict=True))
+        return f"<tr>{''.join(drawn)}</tr>"
 
     body = [row(cells, "td") for cells in rows]
     if len(rows) < whole:
         gap = f'<tr><td colspan="{len(heads)}" style="text-align:left">{whole - len(rows):,} more</td></tr>'
         body.insert(_MOST, gap)
-    return f"<table><thead>{row(heads, 'th')}</thead><tbody>{''.join(body)}</tbody></table>"
+    table = f"<table><thead>{row(heads, 'th')}</thead><tbody>{''.join(body)}</tbody></table>"
+    return f'<div style="overflow-x:auto">{table}</div>'
+
+
+def _cell(text: str) -> str:
+    return legible(text) if text else ""
 
 
 def to_text(heads: tuple[str, ...], rows: Rows, whole: int) -> str:
     """The same in columns."""
-    shown = [tuple(legible(cell).replace("\n", " ") for cell in row) for row in (heads, *rows)]
+    shown = [tuple(_cell(cell).replace("\n", " ") for cell in row) for row in (heads, *rows)]
     widths = [max(columns(row[at]) for row in shown) for at in range(len(heads))]
     lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
     if len(rows) < whole:

@@ -175,9 +175,9 @@ def test_quiet_writes_nothing(terminal: bool) -> None:
 
 
 def test_every_command_but_those_that_print_a_drawing_or_an_address_has_json() -> None:
-    from typer.main import get_command
+    from typer.main import get_group
 
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_group(app).commands
     without = {
         name
         for name, command in commands.items()

@@ -95,6 +95,7 @@ async def test_tables_of_events_and_activations_show_values_as_text_and_stay_sho
         assert "&lt;script&gt;" in bundle["text/html"]
         assert "<script" not in bundle["text/html"]
         assert "again" in bundle["text/plain"]
+        assert "&#x27;&#x27;" not in bundle["text/html"]  # a cell with nothing in it is empty
     assert result.events == tuple(result.events)
     assert "NodeStarted" not in result.events[:1]._repr_mimebundle_()["text/plain"]  # pyright: ignore[reportAttributeAccessIssue]
     long = type(result.events)(result.events * 200)
