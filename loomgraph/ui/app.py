@@ -6,6 +6,7 @@ Reads come from views of the store, acts go through `Actions`. Who may ask was d
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -33,7 +34,7 @@ from loomgraph.ui import documents
 from loomgraph.ui.acting import ActionRefusedError, Actions
 from loomgraph.ui.layout import LayoutMissingError, inside, layout
 from loomgraph.ui.long import Long
-from loomgraph.ui.view import View, Views
+from loomgraph.ui.view import StoreGoneError, View, Views
 
 __all__ = ["Pages"]
 
@@ -141,8 +142,8 @@ class Pages:
         routes = [
             Route("/", partial(self._asset, "index.html")),
             Route("/assets/{name}", self._asset),
-            *(Route(f"/api/{name}", _told(answer), methods=["GET"]) for name, answer in reads.items()),
-            *(Route(f"/api/{name}", _told(answer), methods=["POST"]) for name, answer in acts.items()),
+            *(Route(f"/api/{name}", self._told(answer), methods=["GET"]) for name, answer in reads.items()),
+            *(Route(f"/api/{name}", self._told(answer), methods=["POST"]) for name, answer in acts.items()),
         ]
         self.app = Starlette(routes=routes, lifespan=self._lifespan)
 
@@ -153,6 +154,19 @@ class Pages:
             yield
             self.closing = True
             self._actions.cancel_all()
+
+    def _told(self, answer: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+        """A route that turns what comes of a question into a response, refusals too."""
+
+        async def route(request: Request) -> Response:
+            try:
+                self._views.check()
+                found = await answer(request)
+            except Exception as error:  # a store may raise anything; the page says what it was
+                return _refused(error)
+            return found if isinstance(found, Response) else JSONResponse(found)
+
+        return route
 
     @property
     def _acting(self) -> Actions:
@@ -367,19 +381,6 @@ class Pages:
 # ---------------------------------------------------------------------- parts
 
 
-def _told(answer: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """A route that turns what comes of a question into a response, refusals too."""
-
-    async def route(request: Request) -> Response:
-        try:
-            found = await answer(request)
-        except Exception as error:  # a store may raise anything; the page says what it was
-            return _refused(error)
-        return found if isinstance(found, Response) else JSONResponse(found)
-
-    return route
-
-
 def _refused(error: Exception) -> Response:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -390,6 +391,8 @@ def _refused(error: Exception) -> Response:
         return _problem(409, name, str(error))
     if isinstance(error, _NOT_FOUND):
         return _problem(404, name, str(error))
+    if isinstance(error, StoreGoneError):
+        return _problem(503, name, str(error))
     if isinstance(error, _REFUSED):
         return _problem(422, name, str(error))
     return _problem(500, name, str(error))
@@ -423,7 +426,12 @@ def _slice(start: str | None, limit: str | None) -> tuple[int, int]:
 
 
 def _number(text: str | None) -> float | None:
-    return None if not text else float(text)
+    if not text:
+        return None
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"'{text}' is no time; give seconds since the epoch.")
+    return found
 
 
 def _status(text: str) -> RunStatus:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -27,7 +28,7 @@ from loomgraph.store.protocol import FINISHED, Message, RunHeader, Store, Stored
 from loomgraph.store.reach import reach
 from loomgraph.ui.tally import Tally
 
-__all__ = ["View", "Views"]
+__all__ = ["StoreGoneError", "View", "Views"]
 
 _ASKING: Final = frozenset({"q", "a", "W", "S"})
 _STARTS: Final = frozenset({"R", "R<"})
@@ -143,6 +144,8 @@ class View:
 
     async def value(self, key: str, what: str) -> Any:
         """What an activation was given ("input") or gave ("output"), as plain JSON data; of "" the run's own."""
+        if key and key not in self.tally.activations:
+            raise UnknownEventError(self.run_id, key, len(self.events), list(self.tally.activations))
         if not key and what == "input":
             begin = await self.event(self.tally.passes[-1])
             return begin["input"]
@@ -186,16 +189,42 @@ class View:
         return json.dumps([ref, not scope]), self._codec.load(Any, ref, self._values, "the graph")
 
 
+class StoreGoneError(Exception):
+    """The store's file was removed or replaced: what is still open is nobody's any more."""
+
+
 class Views:
     """The runs that somebody looks at; those that were not looked at for longest are let go of."""
 
     def __init__(self, store: Store, keep: int = 8) -> None:
         self._store = store
+        path: Any = getattr(store, "path", None)
+        self._path = path if isinstance(path, Path) else None
+        self._file: tuple[int, int] | None = None
         self._keep = keep
         self._views: dict[str, View] = {}
 
+    def check(self) -> None:
+        """Raise StoreGoneError if the store is a file and another one, or none, has its place by now.
+
+        An open file can be read and written after it was removed; what is sent to it then is lost without a word.
+        """
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        file = None if found is None else (found.st_dev, found.st_ino)
+        if self._file is None:
+            self._file = file
+        elif file != self._file:
+            what = "is not there any more" if file is None else "is another one by now"
+            raise StoreGoneError(f"The file '{self._path}' of this store {what}. Put it back and start the page anew.")
+
     async def get(self, run_id: str) -> View:
         """The run as it is now. Raises what `View.refresh` raises."""
+        self.check()
         view = self._views.pop(run_id, None) or View(self._store, run_id)
         await view.refresh()
         self._views[run_id] = view

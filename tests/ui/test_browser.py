@@ -25,6 +25,7 @@ from loomgraph.store.sqlite import SQLiteStore
 
 pytest.importorskip("starlette", reason="the extra ui is not installed")
 driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -35,6 +36,8 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 EVENTS = 100_000
+# what is asked of a page that everybody can use is asked of these; they have everything that there is
+READ = frozenset({"runs", "asks", "scope", "fork", "compare", "cancel", "long-events"})
 
 SHOP = """
 from pathlib import Path
@@ -43,7 +46,7 @@ from typing import Literal
 import anyio
 from pydantic import BaseModel, Field
 
-from loomgraph import END, START, Workflow
+from loomgraph import END, START, Context, Workflow
 from loomgraph.nodes import Human
 
 
@@ -68,9 +71,29 @@ async def price(text: str) -> int:
     return len(text)
 
 
+notes = Workflow("notes", input=str, output=str)
+
+
+@notes.node
+async def short(text: str) -> str:
+    return text
+
+
+@notes.node
+async def long(text: str) -> str:
+    return text
+
+
+notes.edge(START, short, when=lambda text: len(text) < 9, label="short")
+notes.edge(START, long, when=lambda text: len(text) >= 9, label="long")
+notes.edge(short, END)
+notes.edge(long, END)
+noted = notes.compile()
+
+
 @wf.node
-async def audit(text: str) -> None:
-    return None
+async def audit(text: str, ctx: Context) -> None:
+    await ctx.run(noted, text, key="note <b>")
 
 
 approve = wf.node(Human("Pay {input} EUR?", answer=Approval, input=int), name="approve")
@@ -166,6 +189,9 @@ def look(page: Any, place: Path) -> Any:
         for scheme in ("dark", "light") if asked else ("light",):
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=folder / f"{name}-{scheme}.png")
+        if name in READ:
+            found = axe.Axe().run(page).response["violations"]
+            assert [(one["id"], one["nodes"][0]["target"]) for one in found] == []
 
     return keep
 
@@ -181,6 +207,7 @@ def test_a_person_follows_a_run_answers_it_forks_it_and_reads_a_long_log(
     assert run.wait(30) == 3, "it waits for a person"
     answers_it(page, look)
     reads_the_payload_as_text(page, look)
+    sees_the_graph_that_a_node_ran(page, look)
     forks_it(page, look)
     scrolls_a_long_log(page, look)
     refuses_a_stranger(address)
@@ -192,6 +219,7 @@ def status(page: Any, node: str, wanted: str) -> None:
 
 def follows_it_live(page: Any, look: Any, place: Path) -> None:
     page.wait_for_selector('tr[data-run="t-1"] a', timeout=20_000)
+    look("runs")
     page.click('tr[data-run="t-1"] a')
     status(page, "check", "succeeded")
     status(page, "price", "running")
@@ -231,6 +259,30 @@ def reads_the_payload_as_text(page: Any, look: Any) -> None:
     look("payload")
 
 
+def sees_the_graph_that_a_node_ran(page: Any, look: Any) -> None:
+    page.locator('.node[data-path="audit"]').click()
+    page.get_by_role("button", name="Draw note <b>").click()
+    page.wait_for_selector('.node[data-path="audit/@note <b>/short"][data-status="succeeded"]')
+    page.wait_for_selector('.node[data-path="audit/@note <b>/long"][data-status="skipped"]')
+    assert page.locator('.edge[data-taken="yes"]').count() == page.locator('.edge[data-taken="no"]').count() == 2
+    assert page.get_by_text("dotted: not taken").is_visible()
+    look("scope")
+    page.get_by_role("navigation").get_by_role("button", name="shop").click()
+    status(page, "pay", "succeeded")
+
+
+def cancels_it_by_keyboard(page: Any, look: Any) -> None:
+    page.get_by_role("button", name="Cancel", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    look("cancel")
+    page.keyboard.type("nobody <b>needs</b> it")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h1 [data-status=cancelled]")
+    page.wait_for_selector("text=nobody <b>needs</b> it")
+    page.wait_for_selector(".ask", state="detached")
+
+
 def forks_it(page: Any, look: Any) -> None:
     page.locator('.node[data-path="price"]').click()
     page.get_by_role("button", name="Fork from here").click()
@@ -246,6 +298,7 @@ def forks_it(page: Any, look: Any) -> None:
     page.wait_for_selector("text=Pay 250 EUR?", timeout=20_000)
     assert page.url.endswith("#/run/t-2")
     look("forked")
+    cancels_it_by_keyboard(page, look)
     page.get_by_role("link", name="Compare with its parent").click()
     page.wait_for_selector("tr:has-text('began here')")
     look("compare")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -310,3 +312,34 @@ def test_the_page_is_told_of_every_edge_who_decides_and_how_often_it_was_taken(o
 
 async def _same(n: int) -> int:
     return n
+
+
+def test_once_the_file_of_the_store_is_gone_nothing_is_read_from_it_or_sent_to_it(page: Page, db: Path) -> None:
+    assert page.get("runs")["runs"]
+    aside = db.rename(db.with_name("aside.db"))
+    told = page.get("run", 503, run="asks")
+    assert (told["error"], "is not there any more" in told["message"]) == ("StoreGoneError", True)
+    page.get("runs", 503)
+    page.post("answer", 503, run="asks", id="approve", answer={"yes": True})
+    shutil.copy(aside, db)
+    assert "is another one by now" in page.post("cancel", 503, run="asks")["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("timeline", {"from": "inf"}),
+        ("timeline", {"from": "nan", "to": "3"}),
+        ("runs", {"since": "nan"}),
+        ("runs", {"limit": "many"}),
+        ("events", {"start": "1.5"}),
+        ("event", {"seq": "x"}),
+    ],
+)
+def test_numbers_that_are_none_are_refused(page: Page, name: str, query: dict[str, str]) -> None:
+    told = page.get(name, 422, run="done", **query)
+    assert told["message"]
+
+
+def test_a_value_of_what_the_run_does_not_have_is_refused(page: Page) -> None:
+    assert page.get("value", 404, run="done", key="../..", what="output")["error"] == "UnknownEventError"

@@ -13,9 +13,9 @@ async function show() {
   leave = null;
   alarm("");
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const parts = path.split("/").map(decodeURIComponent);
   const given = new URLSearchParams(query);
   try {
+    const parts = path.split("/").map(decodeURIComponent);
     if (parts[0] === "run" && parts[1]) leave = await run(main, parts[1], given);
     else if (parts[0] === "compare" && parts[1]) leave = await compare(main, parts[1], given.get("with") ?? "");
     else leave = await runs(main, given);
