@@ -26,7 +26,17 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
+from loomgraph.architectures.workers import (
+    Answer,
+    Called,
+    Member,
+    Workers,
+    listed,
+    one_of,
+    one_word,
+    refuse_tools,
+    workers_of,
+)
 from loomgraph.errors import ArchitectureError, DefinitionError, UnknownWorkerError
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
@@ -181,11 +191,16 @@ class Blackboard:
 
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph. Raises DefinitionError for contributors that cannot be meant, or if nobody could ever answer."""
+        one_word(agent.name, "coordinator", self.coordinator, ("model", "round-robin"))
+        if self.max_rounds < 1:
+            raise DefinitionError(
+                f"agent '{agent.name}': max_rounds={self.max_rounds} leaves no round; use at least 1."
+            )
         if self.coordinator == "round-robin" and not self.decider:
             raise DefinitionError(
                 f"agent '{agent.name}': with coordinator='round-robin' somebody has to decide; leave out decider=False."
             )
-        members = workers_of(self.contributors, agent, "contributor")
+        members = workers_of(self.contributors, agent, "contributor", taken=("note",))
         refuse_tools(agent, self.name, members)
         final = cast(Any, Final)[agent.output]
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)

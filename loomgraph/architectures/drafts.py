@@ -133,6 +133,8 @@ def check_rounds(architecture: str, name: str, rounds: int, threshold: float | N
     """Raise DefinitionError for settings that cannot be meant."""
     if rounds < 1:
         raise DefinitionError(f"{architecture}({name}={rounds}) would write nothing; use at least 1.")
+    if threshold is None and architecture != "SelfRefine":
+        raise DefinitionError(f"{architecture}(threshold=None) could not say when to stop; give a score from 0 to 1.")
     if threshold is not None and not 0 <= threshold <= 1:
         raise DefinitionError(f"{architecture}(threshold={threshold:g}) is out of reach; scores go from 0 to 1.")
     if at_cap not in ("best", "fail"):

@@ -27,7 +27,7 @@ from loomgraph.architectures.roles import (
     told_part,
     typed,
 )
-from loomgraph.architectures.workers import TOLERATED, Called, Member, Sharing, refuse_tools, shares
+from loomgraph.architectures.workers import TOLERATED, Called, Member, Sharing, check_names, refuse_tools, shares
 from loomgraph.errors import (
     DebateQuorumError,
     DefinitionError,
@@ -252,6 +252,7 @@ class MultiAgentDebate:
                 f"agent '{agent.name}': two debaters have one name among {[name for name, _ in named]}. Give a mapping "
                 f"from names, MultiAgentDebate({{'first': ..., 'second': ...}})."
             )
+        check_names(list(dict(named)), agent.name, "debater", ("sit out", "state position"))
         turn = _Kinds.of(agent).turn
         again = self.again
 

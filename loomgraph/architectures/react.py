@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from loomgraph.errors import DefinitionError
 from loomgraph.graph.refs import END, OTHERWISE, START
 from loomgraph.nodes.agent import Agent
 from loomgraph.nodes.answer import ended_node, prompt_node, repairable
@@ -30,7 +31,12 @@ class ReAct:
     name: str = "react"
 
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
-        """The graph of an agent that works this way: from its input, or a Conversation to go on with, to its output."""
+        """The graph of an agent that works this way: from its input, or a Conversation to go on with, to its output.
+
+        Raises DefinitionError for no turns.
+        """
+        if self.max_turns < 1:
+            raise DefinitionError(f"agent '{agent.name}': max_turns={self.max_turns} leaves no turn; use at least 1.")
         wf: Workflow[Any, Any] = Workflow(
             agent.name, input=agent.input | Conversation, output=agent.output, doc=agent.description
         )

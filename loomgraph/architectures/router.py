@@ -72,7 +72,7 @@ class Router:
         """The graph. Raises DefinitionError for routes that cannot be meant."""
         if not 0 <= self.min_confidence <= 1:
             raise DefinitionError(f"agent '{agent.name}': min_confidence={self.min_confidence} is not from 0 to 1.")
-        routes = workers_of(self.routes, agent, "route")
+        routes = workers_of(self.routes, agent, "route", taken=("classify",))
         others, fallback = self._fallback(agent, routes)
         refuse_tools(agent, self.name, routes | others)
         takes = told_of(agent)

@@ -27,7 +27,7 @@ from loomgraph.architectures.planned_calls import (
     settled,
 )
 from loomgraph.architectures.roles import both
-from loomgraph.errors import PlanError
+from loomgraph.errors import NodeFailedError, PlanError
 from loomgraph.graph.context import Context
 from loomgraph.graph.definition import Runs
 from loomgraph.graph.policy import Limit
@@ -174,7 +174,11 @@ class _Visit:
     async def _ask(self, send: Any) -> None:
         async with send:
             graph = _planning(self.node.planner, _Ear(list(self.steps), send.send))
-            self.answer = await self.ctx.run(graph, self.work, key="plan")
+            try:
+                self.answer = await self.ctx.run(graph, self.work, key="plan")
+            except NodeFailedError as error:
+                # what went wrong with the plan is this node's failure, as it is where a node of its own makes the plan
+                raise error.__cause__ or error from error
         self.answered.set()
 
     # ------------------------------------------------------------------ the calls

@@ -23,11 +23,19 @@ from loomgraph.architectures.workers import (
     Workers,
     listed,
     one_of,
+    one_word,
     refuse_tools,
     shares,
     workers_of,
 )
-from loomgraph.errors import ArchitectureError, Failure, OutputValidationError, SpawnError, UnknownWorkerError
+from loomgraph.errors import (
+    ArchitectureError,
+    DefinitionError,
+    Failure,
+    OutputValidationError,
+    SpawnError,
+    UnknownWorkerError,
+)
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import SystemMessage, UserMessage, user
 from loomgraph.models.protocol import Model
@@ -147,7 +155,14 @@ class Supervisor:
 
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph. Raises DefinitionError for workers that cannot be meant."""
-        members = workers_of(self.workers, agent, "worker", input=str, output=str, prompt=None)
+        if self.max_rounds < 1 or self.max_spawned < 0:
+            raise DefinitionError(
+                f"agent '{agent.name}': Supervisor(max_rounds={self.max_rounds}, max_spawned={self.max_spawned}) "
+                f"leaves nothing to do; max_rounds is at least 1 and max_spawned at least 0."
+            )
+        one_word(agent.name, "on_worker_error", self.on_worker_error, ("fail", "tell"))
+        taken = ("report", "instruct", "spawned") if self.allow_spawn else ("report",)
+        members = workers_of(self.workers, agent, "worker", taken=taken, input=str, output=str, prompt=None)
         if not self.allow_spawn:
             refuse_tools(agent, self.name, members)
         answer = cast(Any, Answer)[agent.output]

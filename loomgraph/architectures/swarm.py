@@ -15,7 +15,17 @@ from typing import Any, Literal, TypeAlias, cast
 from pydantic import BaseModel, Field, create_model
 
 from loomgraph.architectures.roles import Correctable, Travelling, both, noted, sections, shown, task_of, told_of, typed
-from loomgraph.architectures.workers import Answer, Called, Member, Workers, listed, one_of, refuse_tools, workers_of
+from loomgraph.architectures.workers import (
+    Answer,
+    Called,
+    Member,
+    Workers,
+    listed,
+    one_of,
+    one_word,
+    refuse_tools,
+    workers_of,
+)
 from loomgraph.errors import ArchitectureError, DefinitionError, PingPongError, UnknownWorkerError, names
 from loomgraph.graph.refs import END, START
 from loomgraph.models.messages import UserMessage
@@ -98,7 +108,7 @@ class Swarm:
 
     def workflow(self, agent: Agent[Any, Any]) -> Workflow[Any, Any]:
         """The graph. Raises DefinitionError for agents and handoffs that cannot be meant."""
-        members = workers_of(self.agents, agent, "agent")
+        members = workers_of(self.agents, agent, "agent", taken=("begin", "hub", "answer"))
         refuse_tools(agent, self.name, members)
         entry = self._entry(agent, members)
         to = self._handoffs(agent, members)
@@ -130,10 +140,9 @@ class Swarm:
             raise DefinitionError(
                 f"agent '{agent.name}': entry={self.entry!r} is not there; there are {names(list(members))}."
             )
-        if self.next_turn not in ("active", "entry"):
-            raise DefinitionError(
-                f"agent '{agent.name}': next_turn={self.next_turn!r} is unknown; use 'active' or 'entry'."
-            )
+        one_word(agent.name, "next_turn", self.next_turn, ("active", "entry"))
+        if not callable(self.history):
+            one_word(agent.name, "history", self.history, ("all", "last", "none"))
         if self.max_handoffs < 1 or self.max_ping_pong < 1:
             raise DefinitionError(
                 f"agent '{agent.name}': max_handoffs={self.max_handoffs} and max_ping_pong={self.max_ping_pong} leave "

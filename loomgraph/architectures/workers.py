@@ -7,7 +7,7 @@ limits are the caller's, and what it uses is counted there, because it is a grap
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -36,8 +36,10 @@ __all__ = [
     "Sharing",
     "Worker",
     "Workers",
+    "check_names",
     "listed",
     "one_of",
+    "one_word",
     "refuse_tools",
     "shares",
     "workers_of",
@@ -94,9 +96,14 @@ class Answer(Travelling, Generic[T]):
 
 def shares(name: str, conversation: Sharing) -> bool:
     """Whether those who work for the agent `name` share the conversation. Raises DefinitionError for another word."""
-    if conversation not in ("fresh", "shared"):
-        raise DefinitionError(f"agent '{name}': conversation={conversation!r} is unknown; use 'fresh' or 'shared'.")
+    one_word(name, "conversation", conversation, ("fresh", "shared"))
     return conversation == "shared"
+
+
+def one_word(name: str, setting: str, word: Any, known: Sequence[str]) -> None:
+    """Raise DefinitionError if a setting of the agent `name` has none of the words that are known."""
+    if word not in known:
+        raise DefinitionError(f"agent '{name}': {setting}={word!r} is unknown; use {names(list(known), 'or')}.")
 
 
 def one_of(names: Sequence[str]) -> Any:
@@ -117,13 +124,18 @@ class Called:
         return bool(getattr(value, self.field) == self.name)
 
 
-def workers_of(given: Workers, agent: Agent[Any, Any], what: str, **changes: Any) -> dict[str, Member]:
+def workers_of(
+    given: Workers, agent: Agent[Any, Any], what: str, *, taken: Collection[str] = (), **changes: Any
+) -> dict[str, Member]:
     """The workers by name, in order. An architecture is worked by `agent` with these `changes`.
 
-    Raises DefinitionError if there are none, for two of one name, and for a row with what has no name of its own.
+    Raises DefinitionError if there are none, for two of one name, for a row with what has no name of its own, and for a
+    name that is empty or `taken` by a node of the architecture.
     """
     members: dict[str, Member] = {}
-    for name, worker in _named(given, agent, what):
+    named = _named(given, agent, what)
+    check_names([name for name, _ in named], agent.name, what, taken)
+    for name, worker in named:
         does, description = (worker.does, worker.description) if isinstance(worker, Worker) else (worker, None)
         if name in members:
             raise DefinitionError(f"agent '{agent.name}' has two {what}s called '{name}'; give each its own name.")
@@ -132,6 +144,19 @@ def workers_of(given: Workers, agent: Agent[Any, Any], what: str, **changes: Any
     if not members:
         raise DefinitionError(f"agent '{agent.name}' needs at least one {what}.")
     return members
+
+
+def check_names(given: Sequence[str], agent: str, what: str, taken: Collection[str]) -> None:
+    """Raise DefinitionError for a name that is no name, or that a node of the architecture has."""
+    for name in given:
+        if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(f"agent '{agent}': {name!r} cannot be the name of a {what}; give it one.")
+        if name in taken or any(name == f"to {other}" for other in given):
+            one = "an agent" if what == "agent" else f"a {what}"
+            raise DefinitionError(
+                f"agent '{agent}': {one} cannot be called '{name}', as a node of the architecture is. Give a mapping "
+                f"with another name for it: {{'the {name}': ...}}."
+            )
 
 
 def listed(members: Mapping[str, Member]) -> str:

@@ -139,6 +139,10 @@ class Agent(Drawable, Generic[InT, OutT]):
         way = self.architecture
         if isinstance(way, str):
             way = cast(Architecture, plug("architecture")(way))
+        if isinstance(way, type) or not isinstance(way, Architecture):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(
+                f"agent '{self.name}' cannot work as {way!r:.80}; give an architecture such as ReAct(), or its name."
+            )
         return cast(Graph[InT, OutT], way.workflow(self).compile())
 
     def _drawn(self, run: Any) -> Drawn:
