@@ -186,6 +186,6 @@ flowchart TD
     n3 -->|"Accepted"| n5
     n5 --> n6
     n2 -.->|"at the cap of 3"| n5
-    classDef terminal fill:#d0d7de,stroke:#57606a,color:#1f2328,stroke-width:1px
+    classDef terminal fill:#7d8590,fill-opacity:0.2,stroke:#7d8590,stroke-width:1px
     class n0,n6 terminal
 """
