@@ -83,7 +83,8 @@ class DurableJournal(Journal):
 
     @property
     def written(self) -> int:
-        return self._written
+        # what is written at the end is in order all the same, and a crash loses the run with it
+        return len(self.entries) if self.durability == "exit" else self._written
 
     def prepare(self, activation: Activation, value: Any, updates: tuple[tuple[str, Any], ...]) -> None:
         self.log.prepare(activation, value, updates)

@@ -125,7 +125,7 @@ def taken_along(inbox: Sequence[Message], new_id: str, starts: Sequence[int], la
     `starts` are where the passes of its log begin. `edited` is the key of an activation that is given something else in
     the last of them, or "": what it and the graphs in it wrote there is left behind.
     """
-    found: list[Message] = []
+    found: dict[str, Message] = {}
     inside = re.compile(f"{re.escape(edited)}([!/].*)?")
     for message in inbox:
         note = None
@@ -135,8 +135,9 @@ def taken_along(inbox: Sequence[Message], new_id: str, starts: Sequence[int], la
             continue
         begin = starts[bisect_left(starts, note.seq) - 1]
         if not edited or begin != starts[-1] or not inside.fullmatch(note.key):
-            found.append(message._replace(id=note.id(new_id, begin)))
-    return found
+            id = note.id(new_id, begin)
+            found.setdefault(id, message._replace(id=id))
+    return list(found.values())
 
 
 class Book:
