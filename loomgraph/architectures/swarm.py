@@ -32,7 +32,6 @@ from loomgraph.models.messages import UserMessage
 from loomgraph.nodes.agent import Agent
 from loomgraph.nodes.conversation import Conversation
 from loomgraph.runtime.graph import Graph
-from loomgraph.runtime.result import RunResult
 from loomgraph.runtime.workflow import Workflow
 
 __all__ = ["HAND_OFF", "Baton", "Handoff", "History", "NextTurn", "Swarm", "Turn"]
@@ -115,7 +114,7 @@ class Swarm:
         answer = cast(Any, Answer)[agent.output]
         takes = told_of(agent) | NextTurn
         wf: Workflow[Any, Any] = Workflow(agent.name, input=takes, output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent, entry), value=takes, gives=Baton), name="begin")
+        begin = wf.node(typed(_beginner(agent, entry, members), value=takes, gives=Baton), name="begin")
         hub = wf.node(_hub, name="hub")
         say = wf.node(typed(_sayer(), said=answer, gives=agent.output), name="answer")
         wf.chain(START, begin, hub)
@@ -127,12 +126,12 @@ class Swarm:
         wf.edge(say, END)
         return wf
 
-    def go_on(self, conversation: Conversation, before: RunResult[Any]) -> Conversation | NextTurn:
+    def go_on(self, conversation: Conversation, last: Callable[[str], Any]) -> Conversation | NextTurn:
         """What the next run of a session begins with, after this one: the agent that answered in it goes on."""
-        if self.next_turn == "entry":
+        baton = last("hub")
+        if self.next_turn == "entry" or baton is None:
             return conversation
-        [*_, last] = before.node("hub")
-        return NextTurn(conversation=conversation, active=last.output.active)
+        return NextTurn(conversation=conversation, active=baton["active"])
 
     def _entry(self, agent: Agent[Any, Any], members: Mapping[str, Member]) -> str:
         entry = next(iter(members)) if self.entry is None else self.entry
@@ -219,11 +218,13 @@ def _prompt(history: History, baton: Baton) -> UserMessage:
     )
 
 
-def _beginner(agent: Agent[Any, Any], entry: str) -> Callable[..., Any]:
+def _beginner(agent: Agent[Any, Any], entry: str, members: Mapping[str, Member]) -> Callable[..., Any]:
     async def begin(value: Any) -> Baton:
         if not isinstance(value, NextTurn):
             return Baton(task=task_of(agent, value), active=entry)
-        return Baton(task=task_of(agent, value.conversation), active=value.active)
+        # a swarm may have changed within a session, and who answered last may have left it
+        active = value.active if value.active in members else entry
+        return Baton(task=task_of(agent, value.conversation), active=active)
 
     return begin
 

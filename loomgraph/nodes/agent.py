@@ -22,9 +22,9 @@ from typing_extensions import TypeVar
 
 from loomgraph.errors import DefinitionError
 from loomgraph.errors.redaction import Redact, redact_environment
-from loomgraph.events import Event, RunStarted
+from loomgraph.events import Event
 from loomgraph.graph.signature import describe_type
-from loomgraph.models.messages import UserMessage, assistant, user
+from loomgraph.models.messages import UserMessage, user
 from loomgraph.models.naming import resolve_model
 from loomgraph.models.protocol import Model
 from loomgraph.models.requests import Effort
@@ -35,6 +35,7 @@ from loomgraph.nodes.hooks import NONE, Hooks, around_tools, redacting
 from loomgraph.nodes.live import LISTENER, Heard
 from loomgraph.nodes.model_call import Instructions, ModelCall, PlainModelCall
 from loomgraph.nodes.permissions import Permissions, guarded
+from loomgraph.nodes.sessions import told_before
 from loomgraph.nodes.telling import sections, transcript
 from loomgraph.nodes.tool_batch import EndingToolBatch, ToolBatch
 from loomgraph.runtime.drawing import Drawable, Drawn
@@ -66,8 +67,9 @@ AgentEvent: TypeAlias = Heard | Event
 class Architecture(Protocol):
     """How an agent works: what gives it a workflow. `loomgraph.architectures` has them.
 
-    One that keeps more of a session than its conversation has `go_on(conversation, before)` too: it gives what the next
-    run begins with, of the conversation with what is said now, and the `RunResult` before it.
+    One that keeps more of a session than its conversation has `go_on(conversation, last)` too: it gives what the next
+    run begins with, of the conversation with what is said now, and of `last(name)`: what the node of that name gave
+    last in the run before, as plain JSON data; None if it gave nothing.
     """
 
     @property
@@ -248,7 +250,8 @@ class Agent(Drawable, Generic[InT, OutT]):
     async def run(self, value: InT, *, store: Any = None, **options: Unpack[RunKeywords]) -> RunResult[OutT]:
         """Run to the answer; options and errors are those of `Graph.run`.
 
-        With `session_id` and a store, the conversation of the latest run of that session that succeeded goes on.
+        With `session_id` and a store, the conversation of the latest run of that session that succeeded goes on, also
+        where the agent has changed since: what was said is then read from its log.
         """
         return await self.graph.run(await self._start_of(value, store, options), store=store, **options)
 
@@ -315,22 +318,10 @@ class Agent(Drawable, Generic[InT, OutT]):
                 f"agent '{self.name}' works as '{way}', which begins with a task and goes on with no conversation, and "
                 f"session '{session}' has one ('{found}'). Leave session_id= out, and say in the input what was said."
             )
-        before = await self.graph.replay(found, store=store)
-        following = self._said_in(before).plus(*self.opening(value).messages)
+        before = await told_before(self, found, store)
+        following = before.conversation.plus(*self.opening(value).messages)
         go_on = getattr(self.architecture, "go_on", None)
-        return following if go_on is None else go_on(following, before)
-
-    def _said_in(self, before: RunResult[Any]) -> Conversation:
-        """The conversation of a run: its own where it keeps one, else its input and its output."""
-        for record in reversed(before.activations):
-            found = getattr(record.output, "conversation", None)
-            if isinstance(found, Conversation) and len(record.path) == 1:
-                return found
-        given = next(event.input for event in before.events if isinstance(event, RunStarted))
-        given = getattr(given, "conversation", given)
-        began = given if isinstance(given, Conversation) else self.opening(given)
-        answer = before.output if isinstance(before.output, str) else to_json(before.output).decode()
-        return began.plus(assistant(answer))
+        return following if go_on is None else go_on(following, before.last)
 
 
 class AgentRun(Generic[OutT]):
