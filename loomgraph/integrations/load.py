@@ -129,7 +129,7 @@ def _importing(place: str) -> Generator[None, None, None]:
             where = ""  # its own text says where
         raise LoadError(
             f"importing '{place}' raised {type(error).__name__}: {error}{where}. "
-            f"Make the module importable; --traceback shows the whole story."
+            f"Make the module importable; `loomgraph check {place} --traceback` shows the whole story."
         ) from error
 
 

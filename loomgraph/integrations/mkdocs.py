@@ -1,7 +1,8 @@
 """An MkDocs plugin: a fenced block `loomgraph` becomes the drawing of the workflow that it names.
 
 It draws when the site is built and leaves nothing to be drawn by hand. A block that cannot be drawn ends the build with
-the page's name, what is wrong and what to do. While `mkdocs serve` runs, a change of a workflow's source draws it anew.
+its page and line, what is wrong and what to do. While `mkdocs serve` runs, a change of a
+workflow's source draws it anew.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import BasePlugin
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
 
 from loomgraph.integrations.blocks import BlockError, Drawer, Form, parsed
 
@@ -49,6 +52,7 @@ class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  #
     def __init__(self) -> None:
         self._drawer = Drawer(Path())
         self._server: LiveReloadServer | None = None
+        self._page: Page | None = None
         self._watched: set[Path] = set()
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
@@ -69,6 +73,10 @@ class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  #
             )
         fences.append({"name": name, "class": "loomgraph", "format": self._fence()})
         return config
+
+    def on_page_markdown(self, markdown: str, /, *, page: Page, config: MkDocsConfig, files: Files) -> None:
+        """Note where the blocks to come stand, for a message."""
+        self._page = page
 
     def on_serve(
         self, server: LiveReloadServer, /, *, config: MkDocsConfig, builder: Callable[..., Any]
@@ -97,10 +105,22 @@ class LoomgraphPlugin(BasePlugin[Settings]):  # type: ignore[no-untyped-call]  #
                 block = parsed(source)
                 drawn = self._drawer.draw(block, form)
             except BlockError as error:
-                raise FenceError(str(error)) from error
+                raise FenceError(f"{self._place(source)}{error}") from error
             return _element(drawn, css_class)
 
         return formatted
+
+    def _place(self, source: str) -> str:
+        """`page.md:12: `, as far as it can be told: the Markdown extension does not say where a block stands."""
+        if self._page is None:
+            return ""
+        name = self._page.file.src_uri
+        block = [line.strip() for line in source.strip().splitlines()]
+        page = [line.strip() for line in self._page.file.content_string.splitlines()]
+        for at in range(len(page) - len(block) + 1):
+            if block and page[at : at + len(block)] == block:
+                return f"{name}:{at + 1}: "
+        return f"{name}: "
 
 
 def _element(drawn: str, css_class: str) -> str:

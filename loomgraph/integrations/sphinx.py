@@ -14,6 +14,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
@@ -21,9 +22,18 @@ from loomgraph.integrations.blocks import OPTIONS, BlockError, Drawer, of_option
 
 __all__ = ["LoomgraphDirective", "setup"]
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class Diagram(nodes.General, nodes.Element):
     """A drawing in both of its forms, until it is known what is built."""
+
+
+class _AnyOption(dict[str, Any]):
+    """Options of any name: one that there is not must end the build, and docutils would only leave the diagram out."""
+
+    def __missing__(self, name: str) -> Any:
+        return directives.unchanged
 
 
 class LoomgraphDirective(SphinxDirective):
@@ -31,12 +41,12 @@ class LoomgraphDirective(SphinxDirective):
 
     optional_arguments = 1
     final_argument_whitespace = True
-    option_spec: ClassVar[Any] = dict.fromkeys((*OPTIONS, "name"), directives.unchanged)
+    option_spec: ClassVar[Any] = _AnyOption(dict.fromkeys((*OPTIONS, "name"), directives.unchanged))
 
     def run(self) -> list[nodes.Node]:
         """The diagram as one node; the sources that it was drawn from are noted as what the document depends on."""
         drawer = _CURRENT[-1]
-        given = {name: value for name, value in self.options.items() if name in OPTIONS}
+        given = {name: value for name, value in self.options.items() if name != "name"}
         try:
             block = of_options(self.arguments[0] if self.arguments else None, given)
             if block.form == "mermaid":
@@ -45,6 +55,8 @@ class LoomgraphDirective(SphinxDirective):
             diagram["text"] = drawer.draw(dataclasses.replace(block, form="text"), "text")
             diagram["svg"] = "" if block.form == "text" else drawer.draw(block, "svg")
         except BlockError as error:
+            # said here as well, in one line: newer versions of Sphinx show an exception as if it were a fault of theirs
+            _LOGGER.error("%s", error, location=self.get_location())  # noqa: TRY400 - a sentence, and no traceback
             raise ExtensionError(f"{self.get_location()}: {error}", modname="loomgraph.integrations.sphinx") from error
         for file in sorted(drawer.files):
             self.env.note_dependency(str(file))

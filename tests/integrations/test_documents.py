@@ -223,10 +223,10 @@ def test_mkdocs_stops_at_a_fence_that_cannot_be_drawn(
     from mkdocs.exceptions import Abort, BuildError
 
     with pytest.raises((BuildError, Abort)) as raised:
-        mkdocs("```loomgraph\nflow:wff\n```\n")
+        mkdocs("---\ntitle: here\n---\n\n- item\n\n    ```loomgraph\n    flow:wff\n    ```\n")
     said = f"{raised.value} {caplog.text}"
     assert "'flow' has no 'wff'. Did you mean 'wf'?" in said
-    assert "index.md" in said
+    assert "index.md:8: " in said
 
 
 @pytest.fixture
@@ -276,3 +276,6 @@ def test_sphinx_stops_at_a_directive_that_cannot_be_drawn(sphinx: Callable[..., 
         sphinx("Here\n====\n\n.. loomgraph:: unsound:wf\n")
     with pytest.raises(ExtensionError, match=r"Sphinx itself draws no Mermaid\. Write `:format: svg`"):
         sphinx("Here\n====\n\n.. loomgraph:: flow:wf\n   :format: mermaid\n")
+    # docutils itself would say so, leave the diagram out, and go on
+    with pytest.raises(ExtensionError, match=r"index\.rst:4: a diagram has no option `:dept:`. Did you mean `:depth:`"):
+        sphinx("Here\n====\n\n.. loomgraph:: flow:wf\n   :dept: 1\n")
