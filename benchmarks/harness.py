@@ -4,6 +4,7 @@ An engine that is absent, cannot say a workload, fails, is wrong or is too slow 
 """
 
 import json
+import os
 import select
 import statistics
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.engines import IMPORTS
@@ -197,18 +199,21 @@ def _rounds(cells: list[Cell], workers: dict[str, Worker], settings: Settings) -
 
 
 def _processes(cells: list[Cell], _workers: dict[str, Worker], settings: Settings) -> None:
-    """A fresh process each time; the first of each only writes the byte code."""
-    for index in range(settings.rounds * 2 + 1):
-        for cell in cells:
-            seconds = _process(cell)
-            if index:
-                cell.rounds.append(seconds)
+    """A fresh process each time; the first of each only writes the byte code, as installing a package does."""
+    with TemporaryDirectory(prefix="loomgraph-bench-") as folder:
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env["PYTHONPYCACHEPREFIX"] = folder
+        for index in range(settings.rounds * 2 + 1):
+            for cell in cells:
+                seconds = _process(cell, env)
+                if index:
+                    cell.rounds.append(seconds)
 
 
-def _process(cell: Cell) -> float:
+def _process(cell: Cell, env: dict[str, str]) -> float:
     first = _FIRST.format(engine=cell.engine, size=cell.size)
     code = _FRESH.format(code=IMPORTS[cell.engine] if cell.workload.name == "import" else first)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 
 

@@ -16,8 +16,6 @@ from typing import Annotated, Any, TypedDict
 
 os.environ["LANGSMITH_TRACING"] = "false"
 
-import aiosqlite
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send
 
@@ -314,6 +312,10 @@ def _compile(build: Callable[[], Any]) -> Job:
 
 
 async def _saver(synchronous: str = disk.NORMAL, path: Path | None = None) -> Any:
+    # imported only where it is measured, as with every engine
+    import aiosqlite
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
     connection = await aiosqlite.connect(path or disk.fresh())
     saver = AsyncSqliteSaver(connection)
     await saver.setup()

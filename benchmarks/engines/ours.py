@@ -6,7 +6,7 @@ In memory, and for the durable workloads in a SQLite file, with the default `dur
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +14,9 @@ from benchmarks.engines import disk
 from benchmarks.engines.base import Engine, Job
 from benchmarks.engines.shapes import SHAPES
 from benchmarks.workloads import CONCURRENT_NODES, SHORT, SLOW, WIDTH, combine, delays, message, neighbours
-from loomgraph import END, OTHERWISE, START, Agent, Graph, Workflow
+from loomgraph import END, OTHERWISE, START, Graph, Workflow
 from loomgraph.errors import RunError
 from loomgraph.graph.refs import ALWAYS
-from loomgraph.models import FinishReason, ModelRequest, ModelResponse, ResponseDone, StreamEvent, Usage, assistant
-from loomgraph.store.sqlite import SQLiteStore
 
 Steps = list[Callable[[int], Awaitable[int]]]
 
@@ -104,16 +102,23 @@ def _growing(n: int) -> Graph[list[str], list[str]]:
     return wf.compile()
 
 
+def _store(path: Path, synchronous: Literal["NORMAL", "FULL"] = disk.NORMAL) -> Any:
+    """A store; imported only where one is measured, as with every engine."""
+    from loomgraph.store.sqlite import SQLiteStore
+
+    return SQLiteStore(path, synchronous=synchronous)
+
+
 def _stored(graph: Graph[int, int], value: int, synchronous: Literal["NORMAL", "FULL"] = disk.NORMAL) -> Job:
     """A run in a new file, opened before the clock starts."""
 
-    async def setup() -> SQLiteStore:
-        return await SQLiteStore(disk.fresh(), synchronous=synchronous).__aenter__()
+    async def setup() -> Any:
+        return await _store(disk.fresh(), synchronous).__aenter__()
 
-    async def run(store: SQLiteStore) -> int:
+    async def run(store: Any) -> int:
         return (await graph.run(value, store=store)).output
 
-    async def after(store: SQLiteStore) -> None:
+    async def after(store: Any) -> None:
         await store.close()
         disk.drop(store.path)
 
@@ -234,19 +239,19 @@ class Ours(Engine):
 
         graph = _chain([*(_step() for _ in range(n)), last]).compile()
 
-        async def setup() -> SQLiteStore:
-            store = await SQLiteStore(disk.fresh()).__aenter__()
+        async def setup() -> Any:
+            store = await _store(disk.fresh()).__aenter__()
             reached.clear()
             with contextlib.suppress(RunError):
                 await graph.run(0, store=store, run_id="run")
             return store
 
-        async def run(store: SQLiteStore) -> tuple[int, float]:
+        async def run(store: Any) -> tuple[int, float]:
             before = time.perf_counter()
             output = (await graph.resume("run", store=store)).output
             return output, reached[-1] - before
 
-        async def after(store: SQLiteStore) -> None:
+        async def after(store: Any) -> None:
             await store.close()
             disk.drop(store.path)
 
@@ -259,6 +264,9 @@ class Ours(Engine):
         return _appended(n, kept=False)
 
     def agent_turn(self, n: int) -> Job:
+        from benchmarks.engines.instant import Instant
+        from loomgraph import Agent
+
         agent = Agent("agent", Instant(), instructions="Answer.")
         assert agent.graph  # compiled once, when the program starts
 
@@ -296,33 +304,12 @@ class Ours(Engine):
         return _compile(lambda: shape(size))
 
 
-class Instant:
-    """A model that costs nothing, so that what is measured is the agent."""
-
-    name = provider = "instant"
-    answer = ModelResponse(
-        message=assistant("Hi."),
-        finish=FinishReason.STOP,
-        model="instant",
-        provider="instant",
-        usage=Usage(input_tokens=9, output_tokens=2),
-    )
-
-    async def generate(self, request: ModelRequest) -> ModelResponse:
-        """The answer."""
-        return self.answer
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent]:
-        """The answer as events."""
-        yield ResponseDone(response=self.answer)
-
-
 def _appended(n: int, *, kept: bool) -> Job:
     graph = _growing(n)
 
     async def run(path: Path) -> tuple[int, int]:
         before = 0 if kept else disk.written()
-        async with SQLiteStore(path) as store:
+        async with _store(path) as store:
             messages = (await graph.run([], store=store)).output
         return len(messages), disk.kept(path) if kept else disk.written() - before
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,3 +99,22 @@ async def test_going_on_takes_two_commits_however_long_the_log_is(
     assert len(few) == len(many)
     assert [text.split()[0] for text in many if text.startswith(("BEGIN", "COMMIT"))] == ["BEGIN", "COMMIT"] * 3
     assert sum(text == "BEGIN IMMEDIATE" for text in many) == 2
+
+
+@pytest.mark.anyio
+async def test_a_file_that_is_up_to_date_is_opened_without_the_library_that_makes_it_so(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    async with SQLiteStore(path) as store:
+        await failed(graph_of(3, lambda: None), store)
+    code = (
+        "import asyncio, sys\n"
+        "from loomgraph.store.sqlite import SQLiteStore\n"
+        "async def main():\n"
+        f"    async with SQLiteStore({str(path)!r}) as store:\n"
+        "        assert (await store.whole('r')).header.status == 'failed'\n"
+        "        await store.release(await store.acquire('r', 'me', 60.0))\n"
+        "asyncio.run(main())\n"
+        "print('sqlite_utils' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

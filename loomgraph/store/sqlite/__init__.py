@@ -1,4 +1,4 @@
-"""Runs in a SQLite file. Importing it loads sqlite3 and sqlite-utils, so nothing imports it before it is asked for."""
+"""Runs in a SQLite file. Importing it loads sqlite3, so nothing imports it before it is asked for."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 from typing import Any
 
-from sqlite_utils import Database
-
 from loomgraph.store.paging import after_cursor, cursor_of
 from loomgraph.store.protocol import Message, RunFilter, RunHeader, RunPage, RunStatus, StoredEvent, WholeRun
 from loomgraph.store.sqlite.schema import EVENT, EVENTS, RUN, SLOTS
@@ -37,8 +35,9 @@ _HEADERS = f"""
 
 def read_header(connection: Connection, number: int) -> RunHeader:
     """The header of the run with this number."""
-    (row,) = _query(connection, f"{_HEADERS} WHERE number = ?", (number,))
-    return _header(row)
+    cursor = connection.execute(f"{_HEADERS} WHERE number = ?", (number,))
+    row = cursor.fetchone()
+    return _header({column[0]: value for column, value in zip(cursor.description, row, strict=True)})
 
 
 def read_events(connection: Connection, number: int, start: int = 0, stop: int | None = None) -> list[StoredEvent]:
@@ -174,6 +173,9 @@ def spent_runs(
 
 
 def _query(connection: Connection, sql: str, parameters: Sequence[object]) -> Iterable[dict[str, Any]]:
+    # loaded when runs are listed: it takes longer than a short run takes to go on
+    from sqlite_utils import Database
+
     db: Any = Database(connection, recursive_triggers=False, execute_plugins=False)
     rows: Iterable[dict[str, Any]] = db.query(sql, parameters)
     return rows

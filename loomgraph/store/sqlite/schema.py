@@ -1,4 +1,6 @@
-"""How runs lie in a SQLite file: tables, keys and migrations. Reads and writes no run.
+"""How runs lie in a SQLite file: what its keys mean, and whose file it is. Reads and writes no run.
+
+The tables are in `migrations`, which is loaded for a file that is not up to date.
 
 A run has an integer number inside the file. Its events and values share one table, `log`, so that a write touches one
 page of it, at its end, and a run is read back in one sweep. The row id says what a row is:
@@ -21,8 +23,6 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlite_utils import Database, Migrations
-
 from loomgraph.errors import StoreError, StoreVersionError
 
 __all__ = ["EVENT", "EVENTS", "PART", "PARTED", "RUN", "SLOTS", "TOKEN", "VERSION", "connect", "prepare"]
@@ -43,34 +43,6 @@ _PAGE: Final = 2048
 # Values between these sizes are cut into parts of at most the smaller. Larger ones fill pages of their own.
 PART: Final = 640
 PARTED: Final = 1_980
-
-_migrations = Migrations("loomgraph")
-
-
-@_migrations(name="0001_runs")
-def _runs(db: Database) -> None:
-    db.conn.execute(
-        # AUTOINCREMENT: a number that was deleted is never given again
-        "CREATE TABLE runs (number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE,"
-        " graph TEXT NOT NULL, fingerprint TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL,"
-        " updated REAL NOT NULL, input BLOB NOT NULL, parent TEXT, fork_seq INTEGER, user_id TEXT, session_id TEXT,"
-        " metadata TEXT NOT NULL, version INTEGER NOT NULL)"
-    )
-    db.conn.execute("CREATE INDEX runs_created ON runs (created, number)")
-    db.conn.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, kind TEXT, key, time REAL, body BLOB)")
-    db.conn.execute("CREATE INDEX log_values ON log (key) WHERE kind IS NULL AND key IS NOT NULL")
-    db.conn.execute(
-        "CREATE TABLE refs (run INTEGER NOT NULL, value INTEGER NOT NULL, seq INTEGER NOT NULL,"
-        " PRIMARY KEY (run, value)) WITHOUT ROWID"
-    )
-    db.conn.execute("CREATE INDEX refs_value ON refs (value)")
-    db.conn.execute(
-        "CREATE TABLE leases (run INTEGER PRIMARY KEY, token INTEGER NOT NULL, owner TEXT, expires REAL NOT NULL)"
-    )
-    db.conn.execute(
-        "CREATE TABLE inbox (run INTEGER NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,"
-        " data BLOB NOT NULL, time REAL NOT NULL, PRIMARY KEY (run, position), UNIQUE (run, id)) WITHOUT ROWID"
-    )
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:
@@ -98,11 +70,13 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             raise StoreError(f"{name} cannot have a write-ahead log here ({mode}). Put it on a local disk.")
     if version == VERSION:
         return
+    # sqlite-utils takes longer to load than a short run takes to go on
+    from loomgraph.store.sqlite.migrations import migrate
+
     connection.execute("BEGIN IMMEDIATE")
     try:
-        db = Database(connection, recursive_triggers=False, execute_plugins=False)
         # inside the transaction: another process may have done it since
-        _migrations.apply(db)
+        migrate(connection)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
