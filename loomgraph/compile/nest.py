@@ -47,7 +47,7 @@ class Region:
     header: int | None
     stop: int = 0
     nodes: list[int] = field(default_factory=list[int])
-    children: list[int] = field(default_factory=list[int])
+    children: Sequence[int] = ()
     back_edges: list[int] = field(default_factory=list[int])
     entered: bool = False
     tangled: bool = False
@@ -384,11 +384,12 @@ class _Finder:
         first = [len(self.region_of)] * len(self.found)
         for node, region in enumerate(self.region_of):
             first[region] = min(first[region], node)
-        children: list[list[int]] = [[] for _ in self.found]
+        children: dict[int, list[int]] = {}
+        inside: dict[int, list[int]] = {}
         for region in range(len(self.found) - 1, ROOT, -1):
             parent = self.found[region][0]
             first[parent] = min(first[parent], first[region])
-            children[parent].append(region)
+            children.setdefault(parent, []).append(region)
         regions: list[Region] = []
         index_of = [ROOT] * len(self.found)
         work = [ROOT]
@@ -405,9 +406,11 @@ class _Finder:
                 even = near.depth - far.depth == far.depth - regions[far.jump].depth
                 made.jump = far.jump if even else parent
             regions.append(made)
-            if index:
-                regions[parent].children.append(index)
-            work.extend(sorted(children[region], key=lambda child: first[child], reverse=True))
+            inside.setdefault(parent, []).append(index)
+            work.extend(sorted(children.get(region, ()), key=lambda child: first[child], reverse=True))
+        inside[ROOT].remove(ROOT)
+        for parent, indexes in inside.items():
+            regions[parent].children = indexes
         for inner in reversed(regions[1:]):
             regions[inner.parent].stop = max(regions[inner.parent].stop, inner.stop)
         nest = Nest(regions, [index_of[region] for region in self.region_of])
@@ -438,8 +441,10 @@ def _include(nest: Nest, definition: Definition) -> None:
 
 def _settings(nest: Nest, definition: Definition) -> None:
     """Caps and on_cap edges, from LoopDefs and from `cap=` on back edges. Conflicts are left in `caps_given`."""
+    same: dict[frozenset[int], frozenset[int]] = {}
     for region in nest.regions[1:]:
-        region.caps_given = frozenset(cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None)
+        caps = frozenset([cap for e in region.back_edges if (cap := definition.edges[e].cap) is not None])
+        region.caps_given = same.setdefault(caps, caps)
     landings = iter([edge for edge in definition.edges if edge.kind == "cap"])
     for loop in definition.loops:
         landing = next(landings, None) if loop.on_cap is not None else None

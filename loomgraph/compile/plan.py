@@ -6,7 +6,7 @@ runs need is laid out when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -15,7 +15,7 @@ from loomgraph.compile.feeders import Feeding, home
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.order import Order, canonical_order
 from loomgraph.compile.types import admits_none
-from loomgraph.graph.definition import Definition, GraphBody
+from loomgraph.graph.definition import Definition, EdgeDef, GraphBody
 from loomgraph.graph.policy import Quorum
 from loomgraph.graph.refs import END_INDEX
 
@@ -186,7 +186,13 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         if region.cap_edge is not None and region.header is not None:
             src[region.cap_edge] = region.header
     back_of = _back_of(nest, len(edges))
-    out_normal, out_error, start = _ways_out(definition, src)
+    out_normal = _ways_out((e for e in edges if e.kind == "normal"), src, count + 2)
+    out_error = _ways_out((e for e in edges if e.kind == "error"), src, count + 2)
+    start = out_normal.pop()
+    always = [True] * (count + 1)
+    for edge in edges:
+        if edge.when is not None and edge.kind == "normal" and src[edge.index] >= 0:
+            always[src[edge.index]] = False
     joins = [_join(definition, j.index, dst) for j in definition.joins]
     early_of = [-1] * len(edges)
     for join in joins:
@@ -198,9 +204,9 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         nest=nest,
         end=end,
         names=(*(n.name for n in definition.nodes), "END"),
-        out_normal=[tuple(o) for o in out_normal],
-        out_error=[tuple(o) for o in out_error],
-        always=[all(edges[e].when is None for e in out) for out in out_normal],
+        out_normal=out_normal,
+        out_error=out_error[:-1],
+        always=always,
         src=src,
         dst=dst,
         leaves=_leaves(nest, src, dst, back_of),
@@ -213,7 +219,7 @@ def make_plan(definition: Definition, nest: Nest) -> Plan:
         region_of=region_of,
         regions=[],
         joins=joins,
-        start_edges=tuple(start),
+        start_edges=start,
         maps=[n.map for n in definition.nodes] + [None],
         graphs=[n.body.graph if isinstance(n.body, GraphBody) else None for n in definition.nodes] + [None],
         order=canonical_order(definition, nest, src, dst, back_of) if definition.state is not None else None,
@@ -234,17 +240,21 @@ def _back_of(nest: Nest, count: int) -> list[int]:
     return back_of
 
 
-def _ways_out(definition: Definition, src: list[int]) -> tuple[list[list[int]], list[list[int]], list[int]]:
-    """The edges out of each node on success and on failure, and those out of START. A cap edge is the loop's."""
-    normal: list[list[int]] = [[] for _ in range(len(definition.nodes) + 1)]
-    error: list[list[int]] = [[] for _ in range(len(definition.nodes) + 1)]
-    start: list[int] = []
-    for e in definition.edges:
-        if e.kind == "normal":
-            (start if src[e.index] < 0 else normal[src[e.index]]).append(e.index)
-        elif e.kind == "error":
-            error[src[e.index]].append(e.index)
-    return normal, error, start
+def _ways_out(edges: Iterable[EdgeDef], src: list[int], count: int) -> list[tuple[int, ...]]:
+    """The edges out of each node, and out of START as the last one. Most have one, and get no list on the way."""
+    out: list[tuple[int, ...]] = [()] * count
+    several: dict[int, list[int]] = {}
+    for e in edges:
+        source = src[e.index]
+        if source in several:
+            several[source].append(e.index)
+        elif out[source]:
+            several[source] = [*out[source], e.index]
+        else:
+            out[source] = (e.index,)
+    for source, indexes in several.items():
+        out[source] = tuple(indexes)
+    return out
 
 
 class _Far(Sequence[int]):

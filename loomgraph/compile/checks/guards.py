@@ -19,10 +19,11 @@ class Decision:
     """A point where the run may go on in several ways. `lost` if nothing is known of when it is made.
 
     Of a decision made in a loop: `struck` are the cells that lead to a further iteration, `lifted` is what is left of
-    it when the loop is over, and it is `void` if nothing is.
+    it when the loop is over, and it is `void` if nothing is. Most decisions are asked for one guard, `first`, so that
+    a table of those that were `made` would double what a large graph keeps in memory.
     """
 
-    __slots__ = ("certain", "depth", "full", "lifted", "lost", "made", "parent", "region", "struck", "void")
+    __slots__ = ("certain", "depth", "first", "full", "lifted", "lost", "made", "parent", "region", "struck", "void")
 
     def __init__(self, parent: Guard, full: int, certain: int, region: int, *, lost: bool = False) -> None:
         self.parent = parent
@@ -31,7 +32,8 @@ class Decision:
         self.region = region
         self.lost = lost
         self.depth: int = 1 if parent.decision is None else parent.decision.depth + 1
-        self.made: dict[int, Guard] = {}
+        self.first: Guard | None = None
+        self.made: dict[int, Guard] | None = None
         self.struck = 0
         self.lifted: Decision | None = None
         self.void = False
@@ -61,6 +63,13 @@ def at(decision: Decision, mask: int) -> Guard:
         return NEVER
     if mask == decision.full and not decision.lost:
         return decision.parent
+    first = decision.first
+    if first is None:
+        first = decision.first = Guard(decision, mask)
+    if first.mask == mask:
+        return first
+    if decision.made is None:
+        decision.made = {}
     found = decision.made.get(mask)
     if found is None:
         found = decision.made[mask] = Guard(decision, mask)

@@ -49,7 +49,8 @@ class GraphView:
         self.nest = nest
         self.names = [*(node.name for node in definition.nodes), "END", "START"]
         self.out: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
-        self.errors: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
+        none: list[EdgeDef] = []  # most nodes have no such edge, and a list for each is a tenth of all there is
+        self.errors = [none] * (count + 2)
         self.into: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
         for edge in definition.edges:
             source, target = edge.source, edge.target
@@ -59,6 +60,8 @@ class GraphView:
             if edge.kind == "normal":
                 self.out[source].append(edge)
             elif edge.kind == "error":
+                if self.errors[source] is none:
+                    self.errors[source] = []
                 self.errors[source].append(edge)
         self.back_of = [ROOT] * len(definition.edges)
         for region in nest.regions if nest is not None else ():
