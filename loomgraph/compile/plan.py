@@ -7,7 +7,7 @@ runs need is laid out when it is first asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
@@ -118,6 +118,7 @@ class Plan:
     graphs: list[Any]
     order: Order | None
     programs: Any = None
+    arms: dict[int, Any] = field(default_factory=dict[int, Any])
 
     @cached_property
     def feeding(self) -> Feeding:

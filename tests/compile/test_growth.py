@@ -1,14 +1,12 @@
 """compile() takes about as long a node on a large graph as on a small one, whatever its shape.
 
-What is counted is the work, not the time: the lines that loomgraph runs.
+What is counted is the work, not the time: the lines that run.
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,29 +14,9 @@ import pytest
 from loomgraph import END, OTHERWISE, START, Quorum, Workflow
 from loomgraph.compile.compiled import CompiledGraph, compile_definition
 from loomgraph.graph.builder import Node
+from tests.compile.counted import lines_run
 
 Shape = Callable[[int], Workflow[int, int]]
-
-
-def lines_run(do: Callable[[], object]) -> int:
-    """How many lines of loomgraph's own code run, those of its comprehensions included."""
-    count = 0
-
-    def line(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return line
-
-    def call(frame: FrameType, event: str, _: Any) -> Any:
-        return line if "/loomgraph/compile/" in frame.f_code.co_filename else None
-
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        do()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def step(x: int) -> int:
@@ -129,7 +107,7 @@ SHAPES: dict[str, tuple[Shape, int]] = {
 
 def work_of(do: Callable[[CompiledGraph], object], shape: Shape, n: int) -> int:
     definition = shape(n).define()
-    return lines_run(lambda: do(compile_definition(definition)))
+    return lines_run(lambda: do(compile_definition(definition)), "/loomgraph/compile/")
 
 
 def nothing_more(graph: CompiledGraph) -> None:
