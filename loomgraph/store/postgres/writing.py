@@ -193,6 +193,7 @@ def acquire(pending: Pending, run_id: str, owner: str, now: float, ttl: float) -
     token, holder, expires = row
     if holder is not None and expires > now:
         raise RunBusyError(run_id, holder, expires)
+    pending.see(number)
     # in a statement of its own, which sees what was appended until the lease was ours
     log = pending.one("SELECT coalesce(max(seq), -1) + 1 FROM log WHERE run = %s", (number,))
     lease = Lease(run_id, owner, token + 1, now + ttl, None if log is None else log[0])

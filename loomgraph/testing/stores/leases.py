@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from anyio import create_task_group
+
 from loomgraph.errors import LeaseLostError, RunBusyError
-from loomgraph.store.protocol import Batch
+from loomgraph.store.protocol import Batch, Lease
 from loomgraph.testing.stores.bench import Bench, Check, events, expect, refused
 
 __all__ = ["CHECKS"]
@@ -102,6 +106,25 @@ async def what_a_lease_says_of_the_log_is_so_when_it_is_acquired(bench: Bench) -
             await store.release(lease)
 
 
+async def a_lease_counts_what_was_written_at_the_same_time(bench: Bench) -> None:
+    async def write(lease: Lease) -> None:
+        with suppress(LeaseLostError):
+            await bench.store.append(lease, Batch(events(1, 4)))
+
+    async def take(run_id: str) -> None:
+        taken.append(await bench.store.acquire(run_id, "other", 60.0))
+
+    for order in (0, 1):
+        taken: list[Lease] = []
+        lease = await bench.run(f"r{order}", Batch(events(0, 1)))
+        bench.clock.advance(1_000.0)
+        async with create_task_group() as group:
+            for step in ((write, lease), (take, lease.run_id))[:: 1 - 2 * order]:
+                group.start_soon(*step)
+        log = await bench.store.events(lease.run_id)
+        expect(taken[0].events in {None, len(log)}, f"the log has {len(log)} events, the lease says {taken[0].events}")
+
+
 CHECKS: tuple[Check, ...] = (
     a_run_has_one_owner,
     an_expired_lease_is_taken_over_and_the_old_owner_is_refused,
@@ -110,4 +133,5 @@ CHECKS: tuple[Check, ...] = (
     a_released_run_is_free_at_once,
     a_lease_does_not_outlive_its_run,
     what_a_lease_says_of_the_log_is_so_when_it_is_acquired,
+    a_lease_counts_what_was_written_at_the_same_time,
 )
