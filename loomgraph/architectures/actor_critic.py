@@ -12,12 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, story
+from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, critique, story
 from loomgraph.architectures.roles import (
     Part,
-    judging,
     noted,
-    role,
     sections,
     shown,
     task_of,
@@ -117,22 +115,9 @@ class ActorCritic:
         return noted("act", actor, answered, takes=takes, answer=agent.output, gives=kinds.draft, called="actor")
 
     def _critique(self, agent: Agent[Any, Any]) -> Any:
-        kinds, threshold = Kinds.of(agent), self.threshold
+        threshold = self.threshold
 
-        def ask(given: Any) -> UserMessage:
-            return sections(task=task_of(agent, given.task), answer=shown(given.answer))
+        def verdict(review: Review) -> tuple[bool, float, str]:
+            return review.score >= threshold, review.score, str(review)
 
-        async def judge(given: Any, answer: Review) -> Any:
-            drafts = given.judged(answer.score, str(answer))
-            return given.to(kinds.accepted if answer.score >= threshold else kinds.rejected, drafts=drafts)
-
-        critic = role(
-            agent,
-            "critic",
-            judging(agent, self.critic),
-            input=kinds.draft,
-            output=Review,
-            prompt=ask,
-            model=self.critic_model,
-        )
-        return noted("critique", critic, judge, takes=kinds.draft, answer=Review, gives=kinds.outcome)
+        return critique(agent, self.critic, output=Review, section="answer", model=self.critic_model, verdict=verdict)

@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field, create_model
 from loomgraph.architectures.roles import (
     Correctable,
     Travelling,
+    beginning,
     both,
     noted,
     role,
     sections,
     shown,
-    task_of,
     told_of,
     told_part,
     typed,
@@ -204,7 +204,7 @@ class Blackboard:
         refuse_tools(agent, self.name, members)
         final = cast(Any, Final)[agent.output]
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Board), name="begin")
+        begin = wf.node(beginning(agent, Board), name="begin")
         answer = wf.node(typed(_answerer(), final=final, gives=agent.output), name="answer")
         pick = self._pick(wf, agent, members, final)
         assign = wf.node(_assign, name="assign")
@@ -305,13 +305,6 @@ def _answer_type(agent: Agent[Any, Any]) -> Any:
     return cast(Any, Answer)[str if agent.output is Board else agent.output]
 
 
-def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
-    async def begin(value: Any) -> Board:
-        return Board(task=task_of(agent, value))
-
-    return begin
-
-
 def _in_turn(members: Sequence[str]) -> Callable[..., Any]:
     async def pick(board: Board) -> Picked:
         return Picked(board=board, contributors=[members[board.round % len(members)]])
@@ -329,7 +322,7 @@ def _chooser(by: str, members: Sequence[str], repairs: int, final: Any) -> Calla
                     raise UnknownWorkerError(by, name, members, given)
         except ArchitectureError as error:
             return given.sent_back(error, repairs)
-        cleared = given.model_copy(update={"complaint": None, "complaints": 0})
+        cleared = given.accepted()
         return Picked(board=cleared, contributors=list(dict.fromkeys(answer.contributors)))
 
     return choose

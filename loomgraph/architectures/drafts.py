@@ -1,6 +1,7 @@
 """Drafts that are judged and written again: what SelfRefine, ActorCritic and Reflexion have in common.
 
-The values that travel along their edges, and the choice of the best draft. Asks no model.
+The values that travel along their edges, the critic, and the choice of the best draft. What a critic says and when a
+draft is good enough is each architecture's own.
 """
 
 from __future__ import annotations
@@ -12,9 +13,22 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import Field
 
 from loomgraph.architectures.lessons import Lesson
-from loomgraph.architectures.roles import Travelling, told_of, typed
+from loomgraph.architectures.roles import (
+    Travelling,
+    judging,
+    noted,
+    role,
+    sections,
+    shown,
+    task_of,
+    told_of,
+    typed,
+)
 from loomgraph.errors import DefinitionError, ThresholdError
+from loomgraph.models.messages import UserMessage
+from loomgraph.models.protocol import Model
 from loomgraph.nodes.agent import Agent
+from loomgraph.runtime.graph import Graph
 
 __all__ = [
     "Accepted",
@@ -28,6 +42,7 @@ __all__ = [
     "best_node",
     "best_of",
     "check_rounds",
+    "critique",
     "story",
 ]
 
@@ -100,6 +115,33 @@ class Kinds:
     def outcome(self) -> Any:
         """What a judgement gives."""
         return self.accepted | self.rejected
+
+
+def critique(
+    agent: Agent[Any, Any],
+    instructions: str,
+    *,
+    output: Any,
+    section: str,
+    model: Model | str | None,
+    verdict: Callable[[Any], tuple[bool, float, str]],
+) -> Graph[Any, Any]:
+    """The graph that judges a draft: a critic sees the task and the draft, called `section`, and answers an `output`.
+
+    `verdict` says what comes of it: whether the draft is accepted, its score, and what is said of it.
+    """
+    kinds = Kinds.of(agent)
+
+    def ask(given: Any) -> UserMessage:
+        return sections(task=task_of(agent, given.task), **{section: shown(given.answer)})
+
+    async def judge(given: Any, answer: Any) -> Any:
+        good, score, review = verdict(answer)
+        return given.to(kinds.accepted if good else kinds.rejected, drafts=given.judged(score, review))
+
+    told = judging(agent, instructions)
+    critic = role(agent, "critic", told, input=kinds.draft, output=output, prompt=ask, model=model)
+    return noted("critique", critic, judge, takes=kinds.draft, answer=output, gives=kinds.outcome)
 
 
 def best_of(drafts: Sequence[Judged[OutT]]) -> Judged[OutT]:

@@ -17,15 +17,14 @@ from pydantic import BaseModel, Field
 from loomgraph.architectures.roles import (
     Correctable,
     Part,
+    beginning,
     both,
     noted,
     role,
     sections,
     shown,
-    task_of,
     told_of,
     told_part,
-    typed,
 )
 from loomgraph.architectures.workers import TOLERATED, Member, Sharing, refuse_tools, shares
 from loomgraph.errors import (
@@ -171,7 +170,7 @@ class PlanAndExecute:
             model=self.synthesizer_model,
         )
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Steps), name="begin")
+        begin = wf.node(beginning(agent, Steps), name="begin")
         check = _checker(self.max_steps, agent.repairs)
         plan = wf.node(noted("plan", planner, check, takes=Steps, gives=Planned | Steps, answer=StepPlan))
         shared = shares(agent.name, self.conversation)
@@ -322,21 +321,13 @@ async def _collect(results: list[StepResult]) -> list[StepResult]:
     return results
 
 
-def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
-    async def begin(value: Any) -> Steps:
-        return Steps(task=task_of(agent, value))
-
-    return begin
-
-
 def _checker(max_steps: int, repairs: int) -> Callable[..., Any]:
     async def check(given: Steps, answer: StepPlan) -> Planned | Steps:
         try:
             _check(answer, given, max_steps)
         except PlanError as error:
             return given.sent_back(error, repairs)
-        cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
-        return Planned(steps=given.model_copy(update=cleared))
+        return Planned(steps=given.accepted(plans=[*given.plans, answer]))
 
     return check
 

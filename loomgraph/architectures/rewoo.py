@@ -28,7 +28,7 @@ from loomgraph.architectures.planned_calls import (
     to_plan,
     to_solve,
 )
-from loomgraph.architectures.roles import both, noted, role, task_of, told_of, typed
+from loomgraph.architectures.roles import beginning, both, noted, role, told_of
 from loomgraph.architectures.streamed_plan import StreamedPlan
 from loomgraph.errors import DefinitionError, PlanError, names
 from loomgraph.graph.context import Context
@@ -109,7 +109,7 @@ class ReWOO:
         )
         takes: Any = Underway if self.stream_plan else Work
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent, takes), value=told_of(agent), gives=takes), name="begin")
+        begin = wf.node(beginning(agent, takes), name="begin")
         most = (1 + self.max_replans) * (1 + agent.repairs)
         plan: Any
         calls: Any
@@ -182,20 +182,12 @@ class _Calls:
         return "\n".join([*(tool.__loomgraph_fingerprint__() for tool in self.tools.values()), str(self.replans > 0)])
 
 
-def _beginner(agent: Agent[Any, Any], takes: type[Work]) -> Callable[..., Any]:
-    async def begin(value: Any) -> Work:
-        return takes(task=task_of(agent, value))
-
-    return begin
-
-
 def _checker(tools: Mapping[str, Tool], max_steps: int, repairs: int) -> Callable[..., Any]:
     async def check(given: Work, answer: Plan) -> Planned | Work:
         try:
             check_plan(answer, given, tools, max_steps)
         except PlanError as error:
             return given.sent_back(error, repairs)
-        cleared = {"plans": [*given.plans, answer], "complaint": None, "complaints": 0}
-        return Planned(work=given.model_copy(update=cleared))
+        return Planned(work=given.accepted(plans=[*given.plans, answer]))
 
     return check

@@ -34,6 +34,7 @@ __all__ = [
     "Part",
     "Travelling",
     "arms",
+    "beginning",
     "both",
     "judging",
     "list_of",
@@ -234,6 +235,19 @@ class Correctable(BaseModel):
         if self.complaints >= repairs:
             raise error
         return self.model_copy(update={"complaint": error.complaint, "complaints": self.complaints + 1})
+
+    def accepted(self, **changes: Any) -> Self:
+        """The same with these changes, of an answer with which nothing was wrong."""
+        return self.model_copy(update={"complaint": None, "complaints": 0, **changes})
+
+
+def beginning(agent: Agent[Any, Any], kind: type[BaseModel]) -> Callable[..., Any]:
+    """A node body that begins with a `kind` of which nothing is known but the `task`."""
+
+    async def begin(value: Any) -> Any:
+        return kind(task=task_of(agent, value))
+
+    return typed(begin, value=told_of(agent), gives=kind)
 
 
 def task_of(agent: Agent[Any, Any], value: Any) -> UserMessage:

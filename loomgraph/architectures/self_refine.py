@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, story
+from loomgraph.architectures.drafts import AtCap, Kinds, best_node, check_rounds, critique, story
 from loomgraph.architectures.roles import (
     Part,
     both,
-    judging,
     noted,
     part,
     role,
@@ -114,26 +113,13 @@ class SelfRefine:
         return wf
 
     def _critique(self, agent: Agent[Any, Any]) -> Any:
-        kinds, threshold = Kinds.of(agent), self.threshold
+        threshold = self.threshold
 
-        def ask(given: Any) -> UserMessage:
-            return sections(task=task_of(agent, given.task), draft=shown(given.answer))
+        def verdict(said: Critique) -> tuple[bool, float, str]:
+            good = said.stop or (threshold is not None and said.score >= threshold)
+            return good, said.score, said.feedback
 
-        async def judge(given: Any, answer: Critique) -> Any:
-            good = answer.stop or (threshold is not None and answer.score >= threshold)
-            drafts = given.judged(answer.score, answer.feedback)
-            return given.to(kinds.accepted if good else kinds.rejected, drafts=drafts)
-
-        critic = role(
-            agent,
-            "critic",
-            judging(agent, self.critic),
-            input=kinds.draft,
-            output=Critique,
-            prompt=ask,
-            model=self.critic_model,
-        )
-        return noted("critique", critic, judge, takes=kinds.draft, answer=Critique, gives=kinds.outcome)
+        return critique(agent, self.critic, output=Critique, section="draft", model=self.critic_model, verdict=verdict)
 
     def _refine(self, agent: Agent[Any, Any]) -> Any:
         kinds = Kinds.of(agent)

@@ -14,7 +14,17 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
-from loomgraph.architectures.roles import Correctable, both, noted, role, sections, shown, task_of, told_of, typed
+from loomgraph.architectures.roles import (
+    Correctable,
+    beginning,
+    both,
+    noted,
+    role,
+    sections,
+    shown,
+    told_of,
+    typed,
+)
 from loomgraph.architectures.workers import (
     Answer,
     Called,
@@ -167,7 +177,7 @@ class Supervisor:
             refuse_tools(agent, self.name, members)
         answer = cast(Any, Answer)[agent.output]
         wf: Workflow[Any, Any] = Workflow(agent.name, input=told_of(agent), output=agent.output, doc=agent.description)
-        begin = wf.node(typed(_beginner(agent), value=told_of(agent), gives=Ledger), name="begin")
+        begin = wf.node(beginning(agent, Ledger), name="begin")
         coordinate = wf.node(self._coordinate(agent, members, answer))
         assign = wf.node(_assign, name="assign")
         delegate = wf.node(self._delegate(agent, members), name="delegate")
@@ -243,13 +253,6 @@ def _told(ledger: Ledger, **more: str | None) -> UserMessage:
     return sections(task=ledger.task, workers_you_made=made, **reports, **more)
 
 
-def _beginner(agent: Agent[Any, Any]) -> Callable[..., Any]:
-    async def begin(value: Any) -> Ledger:
-        return Ledger(task=task_of(agent, value))
-
-    return begin
-
-
 def _decider(by: str, workers: Sequence[str], limit: int, repairs: int, shared: bool) -> Callable[..., Any]:
     async def decide(given: Ledger, answer: Any) -> Any:
         try:
@@ -285,7 +288,7 @@ def _round(by: str, workers: Sequence[str], limit: int, shared: bool, given: Led
         errands.append(
             Errand(worker=part.worker, place=place, task=part.task, told=told, instructions=made.get(part.worker))
         )
-    ledger = given.model_copy(update={"spawned": spawned, "complaint": None, "complaints": 0})
+    ledger = given.accepted(spawned=spawned)
     return Round(ledger=ledger, errands=errands)
 
 

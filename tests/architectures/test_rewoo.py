@@ -56,7 +56,9 @@ GOOD = plan(call("E1", "shout", text="hello"))
 BROKEN = plan(call("E1", "add", a=1, b=2), call("E2", "shout", text="fail"), call("E3", "shout", text="#E2"))
 
 
-@pytest.mark.parametrize(("replans", "plans"), [(0, [GOOD]), (1, [BROKEN, GOOD]), (2, [BROKEN, BROKEN, GOOD])])
+@pytest.mark.parametrize(
+    ("replans", "plans"), [(0, [GOOD]), (1, [GOOD]), (2, [BROKEN, GOOD]), (2, [BROKEN, BROKEN, GOOD])]
+)
 async def test_it_costs_two_calls_and_one_for_each_new_plan(replans: int, plans: list[Any]) -> None:
     agent, model = planner(*plans, "Done.", max_replans=replans)
     result = await agent.run("Do it.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from loomgraph.nodes.hooks import Hooks
 from loomgraph.store.memory import MemoryStore
 from loomgraph.testing.interleave import Turnstile
 from tests.architectures.voices import told
+from tests.e2e.virtual import spend, virtually
 from tests.properties.budget import examples
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +128,50 @@ async def test_a_call_begins_and_ends_and_the_next_one_with_it_while_the_plan_is
     began = happened.index("NodeStarted plan#0/@call E1/step")
     model_ends = happened.index("NodeSucceeded plan#0/@plan/planner/model#0")
     assert recorded < began < model_ends, "recorded, then begun, then the plan was whole"
+
+
+@pytest.mark.parametrize(("stream_plan", "longest"), [(False, 3 + 4 + 1), (True, 1 + 4 + 1)])
+def test_a_run_takes_the_longest_way_from_where_a_call_was_written(stream_plan: bool, longest: int) -> None:
+    """The planner writes a call a second; the first one takes four seconds, the second waits for it and takes one."""
+
+    @tool(reads=())
+    async def work(seconds: int, after: str = "") -> str:
+        """Take so long."""
+        await spend(seconds)
+        return "done"
+
+    steps = [call("E1", "work", seconds=4), call("E2", "work", seconds=1, after="#E1"), call("E3", "work", seconds=1)]
+    pieces: list[Piece] = [OPEN]
+    for number, step in enumerate(steps):
+        pieces += [partial(spend, 1), step, ", " if number < 2 else CLOSE]
+    agent = planner(Writer(pieces), work, stream_plan=stream_plan)
+
+    async def go() -> float:
+        began = trio.current_time()
+        await agent.run("Do it.")
+        return trio.current_time() - began
+
+    assert virtually(go) == pytest.approx(longest)
+
+
+@pytest.mark.parametrize("replans", [0, 1, 2])
+async def test_it_costs_two_calls_of_models_and_one_for_each_new_plan_as_a_whole_plan_does(replans: int) -> None:
+    broken: list[Piece] = [OPEN, call("E1", "look", at="nowhere"), ", ", call("E2", "look", at="#E1"), CLOSE]
+
+    @tool(reads=())
+    async def look(at: str) -> str:
+        """Look."""
+        if at == "nowhere":
+            raise OSError("there is nothing")
+        return at
+
+    good: list[Piece] = [OPEN, call("E3", "look", at="here"), CLOSE]
+    model = Writer(*[broken] * replans, good)
+    result = await planner(model, look, max_replans=replans + 1).run("Do it.")
+    assert len(model.requests) == result.usage.model_calls == 2 + replans
+    outcomes = [came.outcome for came in work_of(result).results]
+    assert outcomes == [*["error", "skipped"] * replans, "ok"]
+    assert [len(plan.steps) for plan in work_of(result).plans] == [*[2] * replans, 1]
 
 
 GOOD = [call("E1", "shout", text="a"), call("E2", "shout", text="#E1b"), call("E3", "shout", text="c")]
