@@ -142,7 +142,10 @@ async def test_a_new_plan_sees_the_results_so_far_and_may_refer_to_those_that_ar
     refers = plan(call("E5", "shout", text="#E2"))
     agent, model = planner(BROKEN, refers, GOOD, "Done.", max_replans=1)
     await agent.run("Do it.")
-    assert "#E2 names no call of this batch, which has 'E5' and 'E1'" in heard(model)[2]
+    complaint = heard(model)[2].partition("<cannot_be_carried_out>")[2]
+    assert "#E2 names no call of this batch, which has 'E5' and 'E1'" in complaint, (
+        "the planner hears it, not the solver"
+    )
 
 
 def test_without_new_plans_left_the_solver_is_told_what_failed() -> None:

@@ -264,9 +264,19 @@ async def test_a_planner_that_fails_half_way_is_asked_for_the_rest_and_no_call_i
 
 async def test_what_a_planner_says_again_is_what_it_said_and_another_call_of_that_id_is_not() -> None:
     again = AttemptRestarted(attempt=2, model="writer", error="ServerError", message="gone", wait=0)
-    model = Writer([OPEN, GOOD[0], ", ", again, OPEN, ", ".join(GOOD), CLOSE])
-    result = await planner(model).run("Do it.")
-    assert [came.value for came in work_of(result).results] == ["A", "AB", "C"]
+    heard = anyio.Event()
+
+    @tool(reads=())
+    async def hear(text: str) -> str:
+        """Hear it."""
+        heard.set()
+        return text
+
+    steps = [*GOOD[:2], call("E3", "hear", text="c")]
+    waits = partial(waited, heard)
+    model = Writer([OPEN, GOOD[0], ", ", again, OPEN, ", ".join(steps), waits, CLOSE])
+    result = await planner(model, shout, hear).run("Do it.")
+    assert [came.value for came in work_of(result).results] == ["A", "AB", "c"]
 
     other = call("E1", "shout", text="other")
     model = Writer([OPEN, GOOD[0], ", ", again, OPEN, other, ", ", GOOD[1], CLOSE], [OPEN, GOOD[1], CLOSE])
