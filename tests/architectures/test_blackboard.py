@@ -69,6 +69,13 @@ async def test_it_costs_a_pick_and_a_verdict_a_round_and_the_contributors(rounds
     assert result.usage.model_calls == 2 * len(rounds) + sum(map(len, rounds))
 
 
+async def test_who_is_picked_twice_in_a_round_writes_once() -> None:
+    agent, *_ = team([pick("b", "a", "b")], [answer("Done.")])
+    result = await agent.run("Do it.")
+    assert [entry.author for entry in board_of(result).entries] == ["b", "a"]
+    assert result.usage.model_calls == 2 + 2
+
+
 async def test_in_turn_nobody_is_paid_to_pick_and_without_a_decider_the_coordinator_answers() -> None:
     agent, coordinator, decider = team([], [go_on()] * 3 + [answer("Done.")], coordinator="round-robin")
     result = await agent.run("Do it.")

@@ -304,9 +304,13 @@ async def test_a_hook_that_sees_the_answer_sees_it_before_a_call_begins() -> Non
     async def look(response: ModelResponse, ctx: Any) -> None:
         seen.append("answer")
 
-    model = Writer([OPEN, call("E1", "step", text="a"), CLOSE])
+    async def linger() -> None:
+        for _ in range(50):  # in which a call would have begun
+            await anyio.lowlevel.checkpoint()
+
+    model = Writer([OPEN, call("E1", "step", text="a"), ", ", linger, call("E2", "step", text="#E1"), linger, CLOSE])
     await planner(model, step, hooks=Hooks(after_model=look)).run("Do it.")
-    assert seen == ["answer", "call", "answer"]
+    assert seen == ["answer", "call", "call", "answer"]
     bad: list[Piece] = [OPEN, call("E1", "step", text="a"), ", ", call("E2", "no such"), CLOSE]
     model = Writer(bad, [OPEN, call("E2", "step", text="#E1"), CLOSE])
     result = await planner(model, step, hooks=Hooks(after_model=look)).run("Do it.")
@@ -343,6 +347,27 @@ async def test_a_call_that_asks_a_person_suspends_the_run_once_nothing_else_can_
     result = await again.resume("r", store=store, answers={result.questions[0].id: "yes"})
     assert [came.value for came in work_of(result).results] == ["a: yes", "B", "A: YES"]
     assert len(model.requests) == 2
+
+
+async def test_calls_that_touch_the_same_keep_the_order_in_which_they_were_written() -> None:
+    written, order = anyio.Event(), list[str]()
+
+    @tool
+    async def keep(text: str) -> str:
+        """Keep it."""
+        if text == "first":
+            await waited(written)
+        order.append(text)
+        return text
+
+    async def finished() -> None:
+        for _ in range(50):  # in which the second one would have overtaken the first
+            await anyio.lowlevel.checkpoint()
+        written.set()
+
+    steps = ", ".join([call("E1", "keep", text="first"), call("E2", "keep", text="second")])
+    await planner(Writer([OPEN, steps, finished, CLOSE]), keep).run("Do it.")
+    assert order == ["first", "second"]
 
 
 def some_plan(chance: random.Random) -> list[str]:

@@ -77,6 +77,11 @@ def test_a_choice_that_leads_nowhere_is_an_error_with_what_was_chosen() -> None:
         assert "classify/classifier" in caught.value.finished
 
 
+def test_a_classifier_that_is_just_sure_enough_is_followed() -> None:
+    agent, _ = desk(Router(ROUTES, min_confidence=0.5), choice("billing", 0.5))
+    assert agent.run_sync("Hello").activations[-1].status == "succeeded"
+
+
 def test_a_fallback_takes_what_leads_nowhere() -> None:
     for said in (choice("sales"), choice("tech", 0.4)):
         agent, _ = desk(Router(ROUTES, fallback="billing", min_confidence=0.5), said)

@@ -158,7 +158,9 @@ async def test_a_worker_made_on_the_way_has_its_instructions_and_the_agents_tool
         delegate(("poet", "the sky")),
         forward("poet"),
     ]
-    agent, model = boss([worker("a")], *moves, allow_spawn=True, spawn_model=spawned, options={"tools": [lookup]})
+    agent, model = boss(
+        [worker("a")], *moves, allow_spawn=True, max_spawned=1, spawn_model=spawned, options={"tools": [lookup]}
+    )
     result = await agent.run("Write.")
     assert result.output == "O sky!"
     assert [type(message) for message in spawned.requests[0].messages[:1]] == [SystemMessage]
