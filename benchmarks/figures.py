@@ -2,9 +2,9 @@
 
     <!-- figures: chain, map | loomgraph, asyncio -->
 
-stands for the rows of these workloads and the columns of these engines; without `| ...` all engines are there. `ways`
-and `sizes` stand for the tables of `benchmarks.costs`. It measures nothing: `python -m benchmarks --save` and
-`python -m benchmarks.costs --save` write the tables.
+stands for the rows of these workloads and the columns of these engines; without `| ...` all engines are there that have
+any of it. `ways` and `sizes` stand for the tables of `benchmarks.costs`. It measures nothing: `python -m benchmarks
+--save` and `python -m benchmarks.costs --save` write the tables.
 """
 
 from __future__ import annotations
@@ -47,11 +47,14 @@ def _costs(number: int) -> str:
 def table(workloads: list[str], engines: list[str]) -> str:
     """Rows of the results as a table of their own, with the notes they refer to. Raises FigureError."""
     machine, head, rows, notes = _results()
-    columns = [0, 1, 2, *(_column(head, engine) for engine in engines)] if engines else list(range(len(head)))
     for workload in workloads:
         if not any(row[0] == workload for row in rows):
             raise FigureError(f"there are no figures of '{workload}' in {README.name}.")
     chosen = [row for workload in workloads for row in rows if row[0] == workload]
+    if engines:
+        columns = [0, 1, 2, *(_column(head, engine) for engine in engines)]
+    else:  # but those that have none of it
+        columns = [at for at in range(len(head)) if any(row[at] not in ("", "-") for row in chosen)]
     lines = [_line(head, columns), _line(["---", "---:", "---", *["---:"] * (len(head) - 3)], columns)]
     lines += [_line(row, columns) for row in chosen]
     said = "\n".join(lines)
