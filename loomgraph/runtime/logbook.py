@@ -21,10 +21,12 @@ from loomgraph.events import (
     NodeHeld,
     NodeStarted,
     NodeSucceeded,
+    QuestionAnswered,
     RunRedriven,
     RunStarted,
     ScopeEnded,
     ScopeStarted,
+    SignalReceived,
     StepSucceeded,
     node_path,
 )
@@ -148,7 +150,10 @@ class PlainReader:
             values = (*values[:3], self.load(values[3], key))
         elif kind is StepSucceeded:
             values = (values[0], self.later(values[1], key), values[2])
-        return stored.time, kind, subject, plain_fields(self._codec, kind, values, self._values)
+        fields = plain_fields(self._codec, kind, values, self._values)
+        if kind is QuestionAnswered or kind is SignalReceived:
+            fields = tuple(_readable(field) for field in fields)
+        return stored.time, kind, subject, fields
 
     @property
     def shape(self) -> Any:

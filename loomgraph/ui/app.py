@@ -387,6 +387,9 @@ def _refused(error: Exception) -> Response:
         place = ".".join(map(str, first["loc"]))
         return _problem(422, "BadRequest", f"{place}: {first['msg']}" if place else first["msg"])
     name = type(error).__name__
+    if isinstance(error, errors.InvalidAnswerError | errors.InvalidSignalError):
+        # what was said stands in the form beside it
+        return JSONResponse({"error": name, "message": str(error), "problem": error.problem}, 422)
     if isinstance(error, _CONFLICT):
         return _problem(409, name, str(error))
     if isinstance(error, _NOT_FOUND):

@@ -26,13 +26,15 @@ def test_a_question_is_answered_and_the_run_resumed(page: Page) -> None:
     assert told["questions"] == []
     assert json.loads(page.get("value", run="asks", what="output")["text"]).endswith("paid: False")
     (answered,) = page.get("events", run="asks", kind="QuestionAnswered")["rows"]
-    assert json.loads(page.get("event", run="asks", seq=answered["seq"])["text"])["by"] == "ada"
+    told = json.loads(page.get("event", run="asks", seq=answered["seq"])["text"])
+    assert (told["by"], told["answer"]) == ("ada", {"yes": False, "level": "low"})
 
 
 def test_a_wrong_answer_is_refused_with_a_reason(page: Page) -> None:
     refused = page.post("answer", 422, run="asks", id="approve", answer={"yes": "perhaps"})
     assert refused["error"] == "InvalidAnswerError"
     assert "yes" in refused["message"]
+    assert refused["problem"] == "at yes: 'perhaps' is not of type 'boolean'"
     assert page.post("answer", 404, run="asks", id="aprove", answer=1)["error"] == "UnknownQuestionError"
     page.post("answer", run="asks", id="approve", answer={"yes": True})
     assert page.post("answer", 409, run="asks", id="approve", answer={"yes": False})["error"] == "QuestionClosedError"

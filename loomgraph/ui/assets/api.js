@@ -4,7 +4,7 @@ async function read(response) {
   if (response.status === 401) throw new Error("This page is not allowed in any more: the server was started anew. Open the address that it printed.");
   let told;
   try { told = await response.json(); } catch { throw new Error(`The server answered ${response.status} ${response.statusText}.`); }
-  if (!response.ok) throw Object.assign(new Error(told.message), { kind: told.error, status: response.status });
+  if (!response.ok) throw Object.assign(new Error(told.message), { kind: told.error, problem: told.problem, status: response.status });
   return told;
 }
 

@@ -1,5 +1,5 @@
 // Which part of the page is shown: the address behind the # says it, so that back, forward and bookmarks work.
-import { alarm, fill, h } from "./dom.js";
+import { alarm, fill, h, say } from "./dom.js";
 import { get } from "./api.js";
 import { runs } from "./runs.js";
 import { run } from "./run.js";
@@ -12,6 +12,7 @@ async function show() {
   leave?.();
   leave = null;
   alarm("");
+  say("");
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const given = new URLSearchParams(query);
   try {

@@ -102,28 +102,33 @@ class Page {
 
   #header() {
     const { run, said, here, code, activations, attempts, amounts, last, problem, cancelling } = this.state;
-    const act = (text, name, allowed, why) => h("button", { type: "button", disabled: !allowed, title: allowed ? null : why, onclick: () => this.#act(name) }, text);
     const goes = run.status === "running";
     const cost = Object.entries(amounts).map(([name, amount]) => `${name.replaceAll("_", " ")} ${Number(amount.toPrecision(6)).toLocaleString("en")}`);
     const text = JSON.stringify([run, said, here, code, activations, attempts, amounts, problem, cancelling]);
     if (text === this.written) return;
     this.written = text;
-    const focused = this.head.contains(document.activeElement) ? document.activeElement.textContent : null;
-    fill(this.head,
+    // what is pressed stays the same element: a button that is made anew between press and release is not pressed
+    if (!this.tools) {
+      const act = (label, name) => h("button", { type: "button", onclick: () => this.#act(name) }, label);
+      this.acts = { resume: act("Resume", "resume"), cancel: act("Cancel", "cancel") };
+      this.tools = h("div", { class: "tools" }, this.acts.resume, this.acts.cancel, act("Fork", "fork"),
+        h("a", { class: "button", href: run.parent ? `#/compare/${encodeURIComponent(run.parent)}?with=${encodeURIComponent(run.id)}` : `#/compare/${encodeURIComponent(run.id)}` }, run.parent ? "Compare with its parent" : "Compare"),
+        h("button", { type: "button", onclick: () => this.#run() }, "Input and output"),
+        h("a", { class: "button plain", href: address("export", { run: run.id }), download: true }, "Export"), h("a", { class: "button plain", href: address("export", { run: run.id, form: "events" }), download: true }, "Events as JSON lines"));
+      this.facts = h("div", {});
+      fill(this.head, this.facts, this.tools);
+    }
+    const allow = (button, allowed, why) => { button.disabled = !allowed; if (allowed) button.removeAttribute("title"); else button.title = why; };
+    allow(this.acts.resume, code && !here && run.status !== "succeeded", code ? "there is nothing to resume" : "start the page with --graph to go on with runs");
+    allow(this.acts.cancel, (goes || run.status === "suspended") && !cancelling, cancelling ? "it was asked to stop" : "the run has ended");
+    fill(this.facts,
       h("h1", {}, run.id, " ", badge(run.status), here ? h("span", { class: "tag" }, "goes on here") : null, cancelling ? h("span", { class: "tag" }, "asked to stop") : null),
       said ? h("p", { class: run.status === "cancelled" ? "faint" : "said" }, said) : null,
       cancelling ? h("p", { class: "faint" }, `Asked to stop: ${cancelling}. The process that has the run ends it within a few seconds; if that process is dead, its end is written here once its lease has run out.`) : null,
       problem ? h("p", { class: "said" }, `It stopped going on here: ${problem}`) : null,
       h("dl", { class: "facts" }, [["graph", run.graph], ["created", moment(run.created)], ["last event", moment(last)], ["events", run.events.toLocaleString("en")], ["activations", activations.toLocaleString("en")], ["attempts", attempts.toLocaleString("en")],
         run.user ? ["user", run.user] : null, run.session ? ["session", run.session] : null, cost.length ? ["used", cost.join(", ")] : null].filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-        run.parent ? h("div", {}, h("dt", {}, "fork of"), h("dd", {}, h("a", { href: link(run.parent) }, run.parent), ` after event ${run.fork_seq}`)) : null),
-      h("div", { class: "tools" },
-        act("Resume", "resume", code && !here && run.status !== "succeeded", code ? "there is nothing to resume" : "start the page with --graph to go on with runs"),
-        act("Cancel", "cancel", (goes || run.status === "suspended") && !cancelling, cancelling ? "it was asked to stop" : "the run has ended"),
-        act("Fork", "fork", true), h("a", { class: "button", href: run.parent ? `#/compare/${encodeURIComponent(run.parent)}?with=${encodeURIComponent(run.id)}` : `#/compare/${encodeURIComponent(run.id)}` }, run.parent ? "Compare with its parent" : "Compare"),
-        h("button", { type: "button", onclick: () => this.#run() }, "Input and output"),
-        h("a", { class: "button plain", href: address("export", { run: run.id }), download: true }, "Export"), h("a", { class: "button plain", href: address("export", { run: run.id, form: "events" }), download: true }, "Events as JSON lines")));
-    if (focused) [...this.head.querySelectorAll("button,a")].find((one) => one.textContent === focused && !one.disabled)?.focus();
+        run.parent ? h("div", {}, h("dt", {}, "fork of"), h("dd", {}, h("a", { href: link(run.parent) }, run.parent), ` after event ${run.fork_seq}`)) : null));
   }
 
   async #act(name) {
@@ -199,7 +204,7 @@ class Page {
         await post("answer", { run: this.id, id: asked.id, answer: form.value(), by: by.value || null });
         say("The answer was sent.");
         if (resume) await this.#resume();
-      } catch (error) { wrong.textContent = error.message; }
+      } catch (error) { wrong.textContent = error.problem ? `That is not what was asked for: ${error.problem}` : error.message; }
     };
     const text = typeof asked.question === "string" ? asked.question : JSON.stringify(asked.question, null, 2);
     const onward = this.state.code && this.state.run.status !== "running";
@@ -221,7 +226,7 @@ class Page {
           await post("signal", { run: this.id, name: waited.name, value: form.value() });
           say("The signal was sent.");
           if (this.state.code && this.state.run.status !== "running") await this.#resume();
-        } catch (error) { wrong.textContent = error.message; }
+        } catch (error) { wrong.textContent = error.problem ? `That is not what was asked for: ${error.problem}` : error.message; }
       },
     }, h("h2", {}, `${waited.keys.join(", ")} waits for the signal “${waited.name}”`), form.element, wrong, h("div", { class: "tools" }, h("button", { class: "main" }, "Send the signal")));
   }
