@@ -73,8 +73,9 @@ class Shadow:
         head, _, last = key.rpartition("/")
         item = _ITEM.search(last)
         self.index = int(item[1]) if item else None
-        # an item's parent is its map, anything else's is what encloses it
-        self.parent = key[: item.start() - len(last)] if item else head or None
+        # an item's parent is its map, anything else's is the activation whose graph this is in, or that ran it
+        around = head.rpartition("/")[0] if head.rpartition("/")[2].startswith("@") else head
+        self.parent = key[: item.start() - len(last)] if item else _AGAIN.sub("", around) or None
         loops = _LOOPS.search(last)
         self.iteration = tuple(int(part) for part in loops[1].split(".")) if loops else ()
 
@@ -83,7 +84,7 @@ class Shadow:
         """The same for a scope: what encloses it is the activation whose graph it is, or that ran it with ctx.run."""
         made = cls(path)
         head, _, last = path.rpartition("/")
-        made.parent = head if last.startswith("@") else _AGAIN.sub("", path)
+        made.parent = _AGAIN.sub("", head if last.startswith("@") else path)
         return made
 
 
