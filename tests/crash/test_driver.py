@@ -74,6 +74,14 @@ def test_a_damaged_file_is_told(tmp_path: Path, driver: CrashDriver) -> None:
         trial.live()
 
 
+def test_a_file_that_can_be_read_and_contradicts_itself_is_damaged(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as db:
+        db.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (NULL); PRAGMA writable_schema = ON")
+        assert _damage(tmp_path / "runs.db") is None
+        db.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE t (x NOT NULL)' WHERE name = 't'")
+    assert _damage(tmp_path / "runs.db") == "[('NULL value in t.x',)]"
+
+
 def test_a_file_that_was_left_in_the_middle_of_a_write_is_not_damaged(tmp_path: Path) -> None:
     left = tmp_path / "left"
     left.mkdir()
