@@ -18,6 +18,9 @@ from loomgraph.graph.signature import EMPTY, Signature
 
 __all__ = ["input_type", "is_list_join", "output_type", "resolve"]
 
+_GUESSED = 20  # unknown names for which a similar one is looked for
+_LISTED = 20  # known names that are listed
+
 
 def resolve(definition: Definition) -> tuple[Definition, list[Finding]]:
     """The definition with every known name replaced by its index, and a finding for every unknown one."""
@@ -67,13 +70,16 @@ class _Lookup:
         return ref
 
     def _finding(self, name: str, where: str) -> Finding:
-        close = difflib.get_close_matches(name, list(self.table), n=1)
+        # comparing takes long, and whoever misses so many names has not mistyped them
+        close = difflib.get_close_matches(name, list(self.table), n=1) if len(self.unknown) <= _GUESSED else []
         if name in ("START", "END"):
             hint = f"Use the constant {name} from loomgraph, not the string."
         elif close:
             hint = f"Did you mean '{close[0]}'?"
         else:
-            hint = f"Declare it with @wf.node, or use one of: {', '.join(sorted(self.table)) or 'no node is declared'}."
+            names = sorted(self.table)
+            listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+            hint = f"Declare it with @wf.node, or use one of: {listed or 'no node is declared'}."
         return Finding("unknown-node", f"{where} names '{name}', which is not a node", hint, (name,))
 
 

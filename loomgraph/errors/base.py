@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from loomgraph.errors.redaction import redact
 
 _LONGEST_SECRET = 2_000
+_SHOWN = 50  # findings in the message of a CompileError
 
 __all__ = [
     "CompileError",
@@ -94,12 +96,17 @@ class DefinitionError(LoomgraphError):
 
 
 class CompileError(LoomgraphError):
-    """The graph is unsound. `.findings` has every finding, errors first."""
+    """The graph is unsound. `.findings` has every finding, errors first; of very many the message shows the first."""
 
     def __init__(self, workflow: str, findings: Sequence[Finding]) -> None:
         self.workflow = workflow
         self.findings = tuple(findings)
         errors = [f for f in self.findings if f.severity == "error"]
         count = f"{len(errors)} error{'s' if len(errors) != 1 else ''}"
-        lines = "\n".join(f"  {i}. {finding}" for i, finding in enumerate(errors, 1))
+        shown = errors if len(errors) <= _SHOWN + 1 else errors[:_SHOWN]
+        lines = "\n".join(f"  {i}. {finding}" for i, finding in enumerate(shown, 1))
+        if len(shown) < len(errors):
+            rules = Counter(finding.rule for finding in errors[len(shown) :])
+            rest = ", ".join(f"{number} {rule}" for rule, number in rules.most_common())
+            lines += f"\n  and {len(errors) - len(shown)} more: {rest}. All of them are in this error's .findings."
         super().__init__(f"workflow '{workflow}' does not compile, {count}:\n{lines}")

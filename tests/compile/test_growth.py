@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from loomgraph import END, OTHERWISE, START, Quorum, Workflow
-from loomgraph.compile.compiled import CompiledGraph, compile_definition
+from loomgraph.compile.compiled import CompiledGraph, check_definition, compile_definition
+from loomgraph.errors import CompileError
 from loomgraph.graph.builder import Node
 from tests.compile.counted import lines_run
 
@@ -97,6 +98,18 @@ def nested(n: int) -> Workflow[int, int]:
     return wf
 
 
+def endless(n: int) -> Workflow[int, int]:
+    """n loops that never end: one finding each."""
+    wf = new("endless")
+    before: Any = START
+    for node in rows(wf, n):
+        wf.edge(before, node)
+        wf.edge(node, node)
+        before = node
+    wf.edge(before, END)
+    return wf
+
+
 SHAPES: dict[str, tuple[Shape, int]] = {
     "quorums": (quorums, 200),
     "knot": (knot, 150),
@@ -121,6 +134,14 @@ def test_twice_the_nodes_are_about_twice_the_work(name: str) -> None:
     assert work_of(nothing_more, shape, 2 * n) < 2.5 * work_of(nothing_more, shape, n)
 
 
+def test_twice_the_findings_are_about_twice_the_work() -> None:
+    def work(n: int) -> int:
+        definition = endless(n).define()
+        return lines_run(lambda: check_definition(definition), "/loomgraph/compile/")
+
+    assert work(400) < 2.5 * work(200)
+
+
 def test_who_feeds_a_row_of_quorums_is_told_in_about_linear_work() -> None:
     def decide_all(graph: CompiledGraph) -> None:
         decided: set[int] = set()
@@ -133,3 +154,41 @@ def test_who_feeds_a_row_of_quorums_is_told_in_about_linear_work() -> None:
         assert withdrawn == len(graph.definition.nodes) - 1
 
     assert work_of(decide_all, quorums, 400) < 2.5 * work_of(decide_all, quorums, 200)
+
+
+def test_graphs_nest_deeper_than_python_recurses() -> None:
+    inner: Any = step
+    for level in range(400):
+        wf = new(f"level{level}")
+        wf.chain(START, wf.node(inner, name="inner"), END)
+        inner = wf.compile()
+    assert len(inner.fingerprint) == 64
+    assert inner.__loomgraph_embed__().asks == ()
+
+
+def test_the_message_of_very_many_findings_ends_with_how_many_more_there_are() -> None:
+    wf = new("loose")
+    nodes = rows(wf, 200)
+    wf.chain(START, nodes[0], END)
+    with pytest.raises(CompileError) as caught:
+        wf.compile()
+    assert len(caught.value.findings) == 199
+    assert str(caught.value).count("\n") == 101
+    assert str(caught.value).endswith("  and 149 more: 149 unreachable. All of them are in this error's .findings.")
+
+
+def test_loops_with_many_entries_are_told_of_one_by_one_up_to_a_point() -> None:
+    warnings = compile_definition(knot(60).define()).warnings
+    assert len(warnings) == 11
+    assert {warning.rule for warning in warnings} == {"several-entries"}
+    assert "more loops can be entered at several nodes" in warnings[-1].message
+
+
+def test_very_many_unknown_names_are_told_without_naming_every_node() -> None:
+    wf = new("strays")
+    for i, node in enumerate(rows(wf, 100)):
+        wf.edge(node, f"stray {i}")
+    findings = [finding for finding in wf.check() if finding.rule == "unknown-node"]
+    assert len(findings) == 100
+    assert all(len(finding.remedy) < 300 for finding in findings)
+    assert "and 80 more" in findings[-1].remedy

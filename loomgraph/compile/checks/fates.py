@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loomgraph.compile.checks.flow import Flow, Unmet
+from loomgraph.compile.checks.loops import regions_left
 from loomgraph.compile.checks.view import GraphView, listed
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.types import admits_none
@@ -38,10 +39,11 @@ def fate_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
     for unmet in flow.unmet:
         yield _unmet(view, nest, unmet)
     forever: set[int] = set()
+    left = regions_left(view, nest) if flow.endless else []
     for region in flow.endless:
         if nest.regions[region].cap_edge is None:
             forever.add(region)
-            if any(view.inside(edge.source, region) for edge in edges if not view.inside(edge.target, region)):
+            if left[region]:
                 yield _endless(view, nest, region)
     for region, leaving, back in flow.overtaken:
         if region not in forever:

@@ -10,7 +10,7 @@ from loomgraph.errors import Finding
 from loomgraph.graph.definition import LoopDef
 from loomgraph.graph.refs import START_INDEX, Ref
 
-__all__ = ["loop_checks"]
+__all__ = ["loop_checks", "regions_left"]
 
 _MOST = 10  # loops with several entries that are told of one by one
 
@@ -34,7 +34,7 @@ def loop_checks(view: GraphView, nest: Nest) -> Iterator[Finding]:
                 "Keep one of the two.",
                 view.named(*loop.nodes),
             )
-    leaves = _regions_left(view, nest)
+    leaves = regions_left(view, nest)
     headers = {loop.header for loop in view.definition.loops}
     tangled = [region for region in nest.regions[1:] if region.tangled and region.header not in headers]
     told = tangled[:_MOST] if len(tangled) > _MOST + 1 else tangled
@@ -144,7 +144,7 @@ def _included(view: GraphView, nest: Nest, ref: Ref, region: Region) -> Iterator
     )
 
 
-def _regions_left(view: GraphView, nest: Nest) -> list[bool]:
+def regions_left(view: GraphView, nest: Nest) -> list[bool]:
     """For every region, whether an edge leaves it."""
     # how far out the edges that start in a region lead
     reach = [region.depth for region in nest.regions]
