@@ -83,6 +83,7 @@ class _Show:
         self._recorded: str | None = None
         # how many events of the run were there before
         self.known = 0
+        self._seen = -1
         self._tally: Tally | None = None
 
     def advice(self, error: BaseException | None = None) -> str | None:
@@ -123,6 +124,9 @@ class _Show:
 
             def watch(event: Event) -> None:
                 self.recorded(event.run_id)
+                if event.seq <= self._seen:  # an attempt that found the run busy has told it already
+                    return
+                self._seen = event.seq
                 if not self._as_events:
                     progress.feed(event, past=event.seq < self.known)
                 elif event.seq >= self.known:

@@ -80,7 +80,9 @@ class Tally:
         # those of them that no resume runs again
         self.kept = 0
         self.since: float | None = None
-        self._since: dict[str, float] = {}
+        # since when what runs does so, and its node
+        self._since: dict[str, tuple[float, str]] = {}
+        self._latest = 0.0
         self._waiting: dict[str, set[str]] = {}
 
     @property
@@ -97,9 +99,10 @@ class Tally:
         """Take one event in. Returns a sentence for what a reader of plain lines wants to know, else None."""
         if self.since is None and not past:
             self.since = event.time
+        if isinstance(event, events.RunResumed | events.RunRedriven):
+            return self._again(event)
+        self._latest = event.time
         match event:
-            case events.RunResumed() | events.RunRedriven():
-                return self._again(event)
             case events.MapStarted():
                 return self._map(event, past=past)
             case events.NodeStarted():
@@ -152,14 +155,22 @@ class Tally:
         return self.rows.setdefault(node, Row(node))
 
     def _again(self, event: events.RunResumed | events.RunRedriven) -> str | None:
-        """What ran when the run stopped begins anew, and the time in between is nobody's."""
-        for row in self.rows.values():
-            row.running, row.waiting, row.began = 0, 0, None
-        self._since.clear()
-        self._waiting.clear()
+        """What ran when the run stopped goes on from here; the time in between is nobody's."""
         if isinstance(event, events.RunRedriven):
             self.rows.clear()
+            self._since.clear()
+            self._waiting.clear()
             return "the run is driven again from its start"
+        for key, (began, node) in list(self._since.items()):
+            if _is_item(key):  # starts anew, and says so
+                del self._since[key]
+                continue
+            row = self._row(node)
+            row.seconds += max(self._latest - began, 0.0)
+            row.began = event.time
+            self._since[key] = event.time, node
+        for row in self.rows.values():
+            row.fresh, row.mapped = 0, None
         return f"goes on after {event.events} events, with {self.kept} activation{'' if self.kept == 1 else 's'} done"
 
     def _map(self, event: events.MapStarted, *, past: bool) -> str:
@@ -173,7 +184,7 @@ class Tally:
         row = self._row(event.node)
         if event.key in self._since:
             return
-        self._since[event.key] = event.time
+        self._since[event.key] = event.time, event.node
         if _is_item(event.key):
             row.mapped = row.mapped if row.mapped is not None else event.time
             return
@@ -197,7 +208,7 @@ class Tally:
         row.finished += 1
         if began is not None:
             row.running -= 1
-            row.seconds += event.time - began
+            row.seconds += event.time - began[0]
         if not row.running:
             row.began = None
         return f"{event.key}: {how}"

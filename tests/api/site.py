@@ -1,10 +1,12 @@
-"""The links inside a built site, followed. Asks nothing of the network: addresses of other hosts are left alone.
+"""The links inside a built site, followed. Asks nothing of the network: links to other hosts must only be well formed.
 
+What a page itself needs may not come from another host: a site is read where there is no network too.
 `python -m tests.api.site site` prints each link that leads nowhere, and ends with 1 if there is one.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -19,6 +21,7 @@ class Seen(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
+        self.needs: list[str] = []
         self.anchors: set[str] = {""}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -27,6 +30,9 @@ class Seen(HTMLParser):
                 continue
             if name in {"href", "src"}:
                 self.links.append(value)
+                rel = dict(attrs).get("rel")
+                if name == "src" or (tag == "link" and rel in {"stylesheet", "icon", "preload", "modulepreload"}):
+                    self.needs.append(value)
             elif name == "id" or (tag == "a" and name == "name"):
                 self.anchors.add(value)
 
@@ -48,12 +54,21 @@ def dead_links(site: Path) -> Iterator[str]:
         for link in page(path).links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
+                if not _is_well_formed(link) or link in page(path).needs:
+                    yield f"{path.relative_to(site).as_posix()}: {link}"
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
             found = target.is_file() and target.is_relative_to(site)
             if not found or (target.suffix == ".html" and unquote(parts.fragment) not in page(target).anchors):
                 yield f"{path.relative_to(site).as_posix()}: {link}"
+
+
+def _is_well_formed(link: str) -> bool:
+    parts = urlsplit(link)
+    if parts.scheme in {"mailto", "data"}:
+        return bool(parts.path)
+    return parts.scheme in {"https", "http"} and "." in parts.netloc and not re.search(r"[\s<>\"']", link)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,16 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     assert list(dead_links(tmp_path)) == dead
 
 
+def test_what_a_page_loads_from_another_host_is_found_and_a_link_that_is_no_address(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(
+        '<script src="https://cdn.example.org/a.js"></script><link rel="stylesheet" href="//cdn.example.org/a.css">'
+        '<a href="https://example.org/a">1</a><a href="https:/example.org">2</a><a href="mailto:a@example.org">3</a>',
+        encoding="utf-8",
+    )
+    dead = ["https://cdn.example.org/a.js", "//cdn.example.org/a.css", "https:/example.org"]
+    assert list(dead_links(tmp_path)) == [f"index.html: {link}" for link in dead]
+
+
 def test_figures_that_a_page_asks_for_have_been_measured() -> None:
     asking = [page for page in PAGES if "<!-- figures:" in page.read_text(encoding="utf-8")]
     assert asking

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from loomgraph import END, OTHERWISE, START, Context, Retry, Workflow
+from loomgraph import END, OTHERWISE, START, Context, Retry, Workflow, events
 from loomgraph.cli.app import app
 from loomgraph.cli.progress import Progress
 from loomgraph.cli.tally import Tally
@@ -151,6 +152,28 @@ def test_a_run_that_goes_on_begins_with_what_is_recorded_and_says_which_round_it
     assert tally.rows["step"].count == "round 3"
     assert tally.rows["step"].finished == 3
     assert [row.status for row in tally.rows.values()] == ["done", "done"]
+
+
+def test_the_time_between_a_kill_and_a_resume_is_nobodys_and_a_map_goes_on_where_it_was() -> None:
+    at: Any = {"run_id": "r", "node": "work", "key": "work"}
+    first: Any = {**at, "key": "work[0]"}
+    second: Any = {**at, "key": "work[1]"}
+    tally = Tally()
+    for event in (
+        events.MapStarted(seq=1, time=10, count=2, **at),
+        events.NodeStarted(seq=2, time=10, attempt=1, **at),
+        events.NodeStarted(seq=3, time=10, attempt=1, **first),
+        events.NodeStarted(seq=4, time=10, attempt=1, **second),
+        events.NodeSucceeded(seq=5, time=11, attempt=1, **first),
+        events.RunResumed(run_id="r", seq=6, time=1000, events=6),
+        events.NodeStarted(seq=7, time=1000, attempt=1, **second),
+        events.NodeSucceeded(seq=8, time=1002, attempt=1, **second),
+    ):
+        tally.feed(event, past=event.seq < 6)
+    row = tally.rows["work"]
+    assert (row.status, row.count, row.spent(1003)) == ("running", "2/2", 4)
+    tally.feed(events.NodeSucceeded(seq=9, time=1003, attempt=1, **at))
+    assert (row.status, row.seconds) == ("done", 4)
 
 
 def test_what_waits_for_somebody_does_not_look_as_if_it_ran() -> None:
