@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 from pydantic_core import TzInfo
 
 __all__ = ["Dump", "same"]
@@ -134,7 +134,11 @@ class _Comparison:
             )
         if found is None and not _privately_equal(a.__pydantic_private__, b.__pydantic_private__):
             found = f"private attributes of {path} do not read back"
-        if found is None and a.__pydantic_fields_set__ != b.__pydantic_fields_set__ and not isinstance(a, RootModel):
+        if (
+            found is None
+            and a.__pydantic_fields_set__ != b.__pydantic_fields_set__
+            and not type(a).__pydantic_root_model__
+        ):
             found = f"which fields of {path} were set does not read back"
         return found
 
