@@ -107,7 +107,7 @@ class Asking(Waits):
         self._polling = False
         # what was given in this process: answers so far, what waits for the run to begin, how many are on their way
         self._sent: dict[tuple[str, int], Answer] = {}
-        self._unsent: list[Answer | Signal] = []
+        self.unsent: list[Answer | Signal] = []
         self._sending = 0
 
     # ------------------------------------------------------------------ for node code
@@ -295,7 +295,7 @@ class Asking(Waits):
 
     def begin(self) -> None:
         """The run starts here, with what its log had."""
-        early, self._unsent = self._unsent, []
+        early, self.unsent = self.unsent, []
         for message in early:
             self.send(message)
         if self.found.questions or self.found.signals:
@@ -319,7 +319,7 @@ class Asking(Waits):
         """Post what was given in this process, and take it in as anything else that comes."""
         group = self.scheduler.group
         if group is None:
-            self._unsent.append(message)
+            self.unsent.append(message)
             return
         self._sending += 1
         self.scheduler.variables.copy().run(group.start_soon, self._send, message)

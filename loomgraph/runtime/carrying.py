@@ -58,6 +58,7 @@ async def _anew(first: Run, stale: Run) -> Run:
         raise _cancelled(recorded)
     options = replace(first.options, run_id=first.run_id, state=None)
     new = Run(first.compiled, None, options, store, recorded, first.refused)
+    new.take_over(stale)
     first.follow(new)
     stale.journal.follow(new.journal)
     if stale.cancelled is not None:

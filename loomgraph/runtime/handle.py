@@ -17,7 +17,7 @@ from loomgraph.runtime.carrying import carry
 from loomgraph.runtime.drawing import DrawableRun, Drawn
 from loomgraph.runtime.result import ActivationRecord, RunResult, RunStatus, fold
 from loomgraph.runtime.run import Run
-from loomgraph.runtime.waiting import Question
+from loomgraph.runtime.waiting import Question, WaitingFold
 from loomgraph.store.protocol import Store
 
 __all__ = ["RunHandle"]
@@ -119,7 +119,11 @@ class RunHandle(DrawableRun, Generic[OutT]):
                 f"run '{self.run_id}' does not go on here ({self.status}), so run.{what}(...) would reach nobody. "
                 f"Use graph.{what}({self.run_id!r}, ..., store=...) and graph.resume."
             )
-        return self._run.asking(f"run.{what}(...) was called")
+        run = self._run
+        asking = run.asking(f"run.{what}(...) was called")
+        if run.recorded is not None and run.scheduler.group is None and not asking.found.waited:
+            asking.found = WaitingFold.of(run.recorded.told())  # it has not been read yet, and is called already
+        return asking
 
     def cancel(self, reason: str = "cancel() was called") -> None:
         """Ask the run to stop. `result()` then raises RunCancelledError."""

@@ -184,6 +184,12 @@ class Run:
             self._asking.refused = self.refused
         return self._asking
 
+    def take_over(self, stale: Run) -> None:
+        """What was sent to `stale` in this process, and has not been posted, is sent to this run, in its place."""
+        if stale._asking is not None:
+            for message in stale._asking.unsent:
+                self.asking().send(message)
+
     @property
     def questions(self) -> tuple[Question, ...]:
         """The open questions, in the order they were asked."""
@@ -313,6 +319,11 @@ class Run:
             self._asking.begin()
         return self.machine.open(self.compiled.plan, self.value, taken, fields)
 
+    def _as_it_was(self, root: Scope) -> Scope:
+        if self._asking is not None:  # somebody has called the run while it was read
+            self._asking.begin()
+        return root
+
     def _go_on(self, recorded: Recorded, inbox: Sequence[Message]) -> Callable[[], Scope]:
         """Fold the log; returns what hands out the scope as the log left it."""
         journal, options = self.journal, self.options
@@ -329,12 +340,12 @@ class Run:
         if root.ended or not (found.waited or inbox or fold.held or doubts or options.interrupts):
             if not root.ended:
                 journal.add(RunResumed, None, (len(entries),))
-            return lambda: root
+            return partial(self._as_it_was, root)
         asking = self.asking()
         asking.found = found
         asking.doubts = frozenset(doubts)
         asking.passed.update(found.passed)
-        called = self._reason is not None or found.interrupts or asking.news(inbox)
+        called = self._reason is not None or found.interrupts or asking.unsent or asking.news(inbox)
         if options.when_asked == "suspend" and rests(entries) and not called:
             self.status = "suspended"
             return lambda: root

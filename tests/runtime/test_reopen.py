@@ -8,9 +8,10 @@ import anyio
 import pytest
 
 from loomgraph import END, START, Context, Graph, NodeFailedError, Workflow
-from loomgraph.errors import GraphChangedError, InvalidAnswerError, RunBusyError, UnknownRunError
+from loomgraph.errors import GraphChangedError, InvalidAnswerError, RunBusyError, UnknownQuestionError, UnknownRunError
 from loomgraph.nodes import Human
 from loomgraph.store.memory import MemoryStore
+from tests.runtime.test_rivals import OvertakenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -130,4 +131,76 @@ async def test_a_reopened_run_takes_answers_with_it_and_while_it_goes_on() -> No
         async for event in run.events():
             if event.kind == "QuestionAsked" and event.question != "really?":
                 run.answer(event.id, {"first?": 1, "second?": 2}[event.question])
+        assert (await run.result()).output == "1 2"
+
+
+@pytest.mark.parametrize("wait", ["suspend", "wait"])
+async def test_a_reopened_run_may_be_called_before_it_has_been_read(wait: Any) -> None:
+    wf = Workflow("asks", input=int, output=str)
+
+    @wf.node
+    async def ask(value: int, ctx: Context) -> int:
+        return await ctx.ask("how much?", int)
+
+    @wf.node
+    async def paid(value: int, ctx: Context) -> str:
+        return f"{value} {await ctx.wait_for('paid', int)}"
+
+    wf.chain(START, ask, paid, END)
+    graph, store = wf.compile(), MemoryStore()
+    await graph.run(1, store=store, run_id="r")
+    async with graph.reopen("r", store=store) as run:
+        with pytest.raises(InvalidAnswerError):
+            run.answer("ask", "a lot")
+        with pytest.raises(UnknownQuestionError):
+            run.answer("asked", 1)
+        run.answer("ask", 7)
+        assert (await run.result()).signals == ("paid",)
+    async with graph.reopen("r", store=store, when_asked=wait) as run:
+        run.signal("paid", 3)
+        assert (await run.result()).output == "7 3"
+    assert [message.kind for message in await store.inbox("r")] == ["answer", "signal"]
+
+
+async def test_what_a_run_that_waits_for_nobody_is_sent_as_it_is_reopened_is_kept_until_it_does() -> None:
+    broken = [True]
+    wf = Workflow("later", input=int, output=int)
+
+    @wf.node
+    async def paid(value: int, ctx: Context) -> int:
+        if broken:
+            raise OSError("not yet")
+        return await ctx.wait_for("paid", int)
+
+    wf.chain(START, paid, END)
+    graph, store = wf.compile(), MemoryStore()
+    with pytest.raises(NodeFailedError):
+        await graph.run(1, store=store, run_id="r")
+    broken.clear()
+    async with graph.reopen("r", store=store) as run:
+        run.signal("paid", 5)
+        assert (await run.result()).output == 5
+
+
+async def test_what_is_sent_while_another_process_goes_on_with_the_run_is_not_lost() -> None:
+    wf = Workflow("twice", input=int, output=str)
+
+    @wf.node
+    async def one(value: int, ctx: Context) -> int:
+        return await ctx.wait_for("one", int)
+
+    @wf.node
+    async def two(value: int, ctx: Context) -> str:
+        return f"{value} {await ctx.wait_for('two', int)}"
+
+    wf.chain(START, one, two, END)
+    graph, inner = wf.compile(), MemoryStore()
+    await graph.run(1, store=inner, run_id="r")
+
+    async def meanwhile() -> None:
+        await graph.signal("r", "one", 1, store=inner)
+        await graph.resume("r", store=inner)
+
+    async with graph.reopen("r", store=OvertakenStore(inner, meanwhile)) as run:
+        run.signal("two", 2)
         assert (await run.result()).output == "1 2"
