@@ -6,6 +6,7 @@ on it has a title in words. Colours are the theme's. Knows nothing of runs.
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ __all__ = ["CHARACTER", "FONT", "Picture", "Sheet"]
 FONT: Final = "Helvetica,Arial,sans-serif"
 CHARACTER: Final = 6.0
 """How wide a character of 11 pixels is, about: no font is at hand to measure it."""
+
+_OPENED: Final = re.compile(r'<svg([^>]*?) width="(\d+)"')
 
 
 class Picture:
@@ -37,7 +40,11 @@ class Picture:
         return svg_png(self.to_svg(), scale)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.to_svg(), "text/plain": self.to_text()}
+        svg = self.to_svg()
+        # as narrow as the cell it stands in, but not so narrow that it cannot be read: then it scrolls
+        fitting = _OPENED.sub(r'<svg style="max-width:100%;min-width:min(640px,\2px);height:auto"\1 width="\2"', svg, 1)
+        html = f'<div style="overflow-x:auto">{fitting}</div>'
+        return {"image/svg+xml": svg, "text/html": html, "text/plain": self.to_text()}
 
 
 class Sheet:

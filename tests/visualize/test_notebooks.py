@@ -102,3 +102,19 @@ async def test_tables_of_events_and_activations_show_values_as_text_and_stay_sho
     shown = long._repr_mimebundle_()  # pyright: ignore[reportAttributeAccessIssue]
     assert shown["text/html"].count("<tr>") == 202
     assert f"{len(long) - 200:,} more" in shown["text/plain"]
+
+
+@pytest.mark.anyio
+async def test_a_picture_in_a_notebook_is_as_narrow_as_its_cell_and_never_too_small_or_larger_than_it_is() -> None:
+    wf = Workflow("w", input=str, output=str)
+
+    @wf.node
+    async def only(text: str) -> str:
+        return text
+
+    wf.chain(START, only, END)
+    result = await wf.compile().run("a")
+    for picture, least in ((result.timeline(), 1000), (result.flame(), 1000), (result.messages(), 470)):
+        html = picture._repr_mimebundle_()["text/html"]  # pyright: ignore[reportAttributeAccessIssue]
+        assert f"max-width:100%;min-width:min(640px,{least}px);height:auto" in html
+        assert f'width="{least}"' in html
