@@ -100,3 +100,20 @@ def test_an_answer_that_is_forwarded_survives_a_kill_at_every_write_behind_it(
         trial.survive([AtWrite(number, late=True)])
         trial.compare(whole)
         assert asked(trial) == asked(whole)
+
+
+def test_a_plan_whose_process_dies_while_it_is_written_is_asked_for_the_rest_and_makes_no_call_again(
+    tmp_path: Path, driver: CrashDriver
+) -> None:
+    whole = driver.trial(tmp_path, "rewoo_streamed")
+    alone = whole.live()
+    for number in range(6, alone.writes):  # the first is in the middle of the plan, whatever else is written one day
+        trial = driver.trial(tmp_path, "rewoo_streamed")
+        trial.survive([AtWrite(number, late=True)])
+        trial.compare(whole)
+        plans = [text for text in asked(trial).elements() if "Plan the tool calls" in text]
+        if len(plans) == 2:
+            assert "may refer to them" in plans[1]
+            assert '"id": "E1"' in plans[1]
+            return
+    raise AssertionError("no write was in the middle of the plan")
