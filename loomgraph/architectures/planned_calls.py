@@ -21,6 +21,7 @@ from loomgraph.models.messages import UserMessage
 from loomgraph.nodes.conversation import Conversation
 from loomgraph.tools.calls import ToolCall, ToolResult
 from loomgraph.tools.ordering import OrderedCall, order_calls
+from loomgraph.tools.references import may_refer
 from loomgraph.tools.tool import Tool
 
 __all__ = [
@@ -115,7 +116,10 @@ def settled(steps: Sequence[PlannedCall], tools: Mapping[str, Tool], max_steps: 
     """
     for count in range(min(len(steps), max_steps), 0, -1):
         ordered = order_calls(calls_of(steps[:count]), tools, "plan")
-        if not any(placed.problem or _unfit(placed, tools, ()) for placed in ordered):
+        ids = {step.id for step in steps[:count]}
+        if not any(
+            placed.problem or _unfit(placed, tools, ()) or may_refer(placed.arguments, ids) for placed in ordered
+        ):
             return ordered
     return []
 

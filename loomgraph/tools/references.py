@@ -1,8 +1,9 @@
 """References: an argument that names the result of another call of its batch, and how it is replaced by it.
 
-Two ways to write them. In "plan" syntax, which a planner is taught: `#E1`, `$1`, `${1}`, `{{E1}}`, `$name.field$`, each
-with an optional path into the result (`.field`, `[0]`, `["any key"]`). In "ids" syntax, for calls that a chat model
-emits with ids of their own, only `{{id}}` with an id of the batch: there, text such as `$1` in a shell command is text.
+Two ways to write them. In "plan" syntax, which a planner is taught: `#E1`, `#name` of a call that is there, `$1`,
+`${1}`, `{{E1}}`, `$name.field$`, each with an optional path into the result (`.field`, `[0]`, `["any key"]`). In "ids"
+syntax, for calls that a chat model emits with ids of their own, only `{{id}}` with an id of the batch: there, text such
+as `$1` in a shell command is text.
 
 A whole argument that is a reference becomes the value, with its type. Inside text it becomes text: strings as they
 are, anything else as JSON. Nothing is evaluated.
@@ -17,7 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from pydantic_core import to_json
 
-__all__ = ["PathError", "Reference", "Syntax", "find_references", "replace_references"]
+__all__ = ["PathError", "Reference", "Syntax", "find_references", "may_refer", "replace_references"]
 
 Syntax: TypeAlias = Literal["plan", "ids"]
 
@@ -28,7 +29,7 @@ _IDS = re.compile(rf"\{{\{{\s*(?P<a>[^\s{{}}.\[\]]+)(?P<ap>{_PATH})\s*\}}\}}")
 _CLOSED = r"\$(?P<b>\w+)(?P<bp>(?:\.[^.$\[\]\n]+|\[\d+\])*)\$(?!\d)"
 _PLAN = re.compile(
     rf"{_IDS.pattern}|{_CLOSED}|\$\{{(?P<c>[\w-]+)(?P<cp>{_PATH})\}}"
-    rf"|\#(?P<d>E\d+)(?P<dp>{_PATH})|\$(?P<e>{_NAME}|\d+(?!\.?\d))(?P<ep>{_PATH})"
+    rf"|\#(?P<d>E\d+)(?P<dp>{_PATH})|\#(?P<f>[A-Za-z_]\w*(?:-\w+)*)(?P<fp>{_PATH})|\$(?P<e>{_NAME}|\d+(?!\.?\d))(?P<ep>{_PATH})"
 )
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\"([^\"]*)\"\]|\['([^']*)'\]")
 
@@ -57,6 +58,16 @@ def find_references(arguments: Any, ids: Collection[str], syntax: Syntax) -> lis
         for _, _, reference in _in_text(text, ids, syntax):
             found.setdefault(reference.text, reference)
     return list(found.values())
+
+
+def may_refer(arguments: Any, ids: Collection[str]) -> bool:
+    """Whether a whole argument in plan syntax is text as long as no call has a name that it could mean: `#price`."""
+    for text in _strings(arguments):
+        found = _PLAN.match(text)
+        whole = found is not None and found.end() == len(text)
+        if found is not None and whole and found["f"] is not None and _known(found["f"], ids) is None:
+            return True
+    return False
 
 
 def replace_references(arguments: Any, ids: Collection[str], syntax: Syntax, value_of: Callable[[str], Any]) -> Any:
@@ -90,12 +101,12 @@ def _in_text(text: str, ids: Collection[str], syntax: Syntax) -> Iterator[tuple[
     pattern = _PLAN if syntax == "plan" else _IDS
     for match in pattern.finditer(text):
         groups = match.groupdict()
-        kind = next(name for name in "abcde" if groups.get(name) is not None)
+        kind = next(name for name in "abcdef" if groups.get(name) is not None)
         written, path = groups[kind], groups[kind + "p"] or ""
         name = _known(written, ids)
         whole = match.span() == (0, len(text))
-        if name is None and (syntax == "ids" or (kind in "be" and not whole)):
-            continue  # `costs $100`, `{{name}}` of a template: not ours
+        if name is None and (syntax == "ids" or kind == "f" or (kind in "be" and not whole)):
+            continue  # `costs $100`, `{{name}}` of a template, `#fff`: not ours
         yield match.start(), match.end(), Reference(match[0], name or written, _steps(path), name is not None)
 
 

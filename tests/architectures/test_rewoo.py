@@ -148,6 +148,22 @@ async def test_a_new_plan_sees_the_results_so_far_and_may_refer_to_those_that_ar
     )
 
 
+@pytest.mark.parametrize("stream_plan", [False, True])
+def test_a_call_may_have_any_name_and_be_referred_to_by_it_from_before_and_behind(stream_plan: bool) -> None:
+    steps = [
+        call("sum of both", "shout", text="{{total}}"),
+        call("early", "shout", text="#late"),
+        call("late", "shout", text="#tag and #late"),
+        call("total", "shout", text="x"),
+        call("loud", "shout", text="#early-{{sum of both}}"),
+    ]
+    steps[2]["arguments"]["text"] = "a #tag"
+    agent, _ = planner(plan(*steps), "Done.", stream_plan=stream_plan)
+    result = agent.run_sync("Do it.")
+    record = result.node("plan" if stream_plan else "tools")[-1]
+    assert [came.value for came in record.output.work.results][:4] == ["X", "A #TAG", "A #TAG", "X"]
+
+
 def test_without_new_plans_left_the_solver_is_told_what_failed() -> None:
     agent, model = planner(BROKEN, "Only 3.")
     assert agent.run_sync("Do it.").output == "Only 3."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loomgraph.tools.references import PathError, Syntax, find_references, replace_references
+from loomgraph.tools.references import PathError, Syntax, find_references, may_refer, replace_references
 
 VALUES: dict[str, Any] = {
     "E1": {"name": "Ada", "tags": ["x", "y"], "deep": [{"a b": 7}]},
@@ -39,6 +39,9 @@ def replaced(argument: Any, syntax: Syntax = "plan") -> Any:
         ("$var3$", [1, 2, 3]),
         ("$var3[2]$", 3),
         ("{{call_9}}", "text"),
+        ("#call_9", "text"),
+        ("#var3[2]", 3),
+        ("#ff0000", "#ff0000"),
         (["$2", {"k": "$var3"}], [41.5, {"k": [1, 2, 3]}]),
         (5, 5),
         (None, None),
@@ -57,6 +60,7 @@ def test_a_whole_argument_becomes_the_value_with_its_type(written: Any, value: A
         ("said {{call_9}}", "said text"),
         ("it costs $100 or $2.50, not $7", "it costs $100 or $2.50, not $7"),
         ("the #1 song, issue #2", "the #1 song, issue #2"),
+        ("from #call_9-#E2 on, #later", "from text-41.5 on, #later"),
         ("$var3 and $var3", "[1,2,3] and [1,2,3]"),
         ("$HOME stays", "$HOME stays"),
         ("", ""),
@@ -113,3 +117,15 @@ def test_a_value_is_never_read_for_references_again(value: Any) -> None:
     assert replace_references("{{a}}", ["a"], "ids", lambda _: value) == value
     text = replace_references("<{{a}}>", ["a"], "ids", lambda _: "{{a}}")
     assert text == "<{{a}}>"
+
+
+def test_what_a_name_alone_means_depends_on_whether_a_call_of_it_is_there() -> None:
+    for arguments, open_ in (
+        ({"x": ["#later"]}, True),
+        ({"x": "#later.field[0]"}, True),
+        ({"x": "#call_9"}, False),
+        ({"x": "a #later word"}, False),
+        ({"x": "#E1b"}, False),
+        ({"x": "#E9"}, False),  # that can be nothing but a reference
+    ):
+        assert may_refer(arguments, VALUES) is open_
