@@ -326,11 +326,13 @@ class Asking(Waits):
 
     async def _send(self, message: Answer | Signal) -> None:
         store, run_id = self.journal.store, self.journal.run_id
-        if isinstance(message, Answer):
-            with suppress(QuestionClosedError):  # somebody else was faster, elsewhere
-                await post_answer(store, run_id, message)
-        else:
-            await post_signal(store, run_id, message)
+        # whatever becomes of the run meanwhile: who sent it was told that it is sent
+        with anyio.CancelScope(shield=True):
+            if isinstance(message, Answer):
+                with suppress(QuestionClosedError):  # somebody else was faster, elsewhere
+                    await post_answer(store, run_id, message)
+            else:
+                await post_signal(store, run_id, message)
         await self.fetch()
         self._sending -= 1
         self.wake()
@@ -482,7 +484,7 @@ class Asking(Waits):
         if self._sending or (self._wait and (self.found.questions or self.found.signals)):
             return False
         await self.fetch()
-        return True
+        return not self._sending
 
     def withdraw(self, reason: str) -> None:
         """The run is over: nobody answers what is still open."""

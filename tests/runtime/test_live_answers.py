@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from loomgraph import END, START, Context, Graph, Workflow
 from loomgraph.errors import (
@@ -19,7 +21,7 @@ from loomgraph.errors import (
 )
 from loomgraph.runtime.questions import answer
 from loomgraph.store.memory import MemoryStore
-from loomgraph.store.protocol import Lease, StoredEvent
+from loomgraph.store.protocol import Batch, Lease, Message, StoredEvent
 from loomgraph.testing.crash import WatchedStore
 from tests.places import Place
 
@@ -263,3 +265,69 @@ async def test_two_answers_at_once_are_one_answer(place: Place) -> None:
         assert (await graph.resume("t", store=store, answers={"b": 7})).output == [won, 7]
     finally:
         await store.close()
+
+
+class InterruptingStore(WatchedStore):
+    """Somebody does something in the middle of the `at`-th call, before or after it took effect."""
+
+    def __init__(self, at: int, late: bool) -> None:
+        super().__init__(MemoryStore())
+        self.at, self.late, self.calls = at, late, 0
+        self.does: Callable[[], None] = lambda: None
+
+    async def _in(self, work: Awaitable[Any]) -> Any:
+        self.calls += 1
+        mine = self.calls == self.at
+        if mine and not self.late:
+            self.does()
+        done = await work
+        await checkpoint()
+        if mine and self.late:
+            self.does()
+        return done
+
+    async def append(self, lease: Lease, batch: Batch) -> None:
+        await self._in(super().append(lease, batch))
+
+    async def inbox(self, run_id: str, after: int = 0) -> list[Message]:
+        return list(await self._in(super().inbox(run_id, after)))
+
+    async def release(self, lease: Lease) -> None:
+        await self._in(super().release(lease))
+
+    async def post(self, run_id: str, id: str, kind: str, data: bytes) -> bool:
+        await checkpoint()
+        return await super().post(run_id, id, kind, data)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_is_sent_in_any_moment_is_taken_or_kept_or_refused_aloud(late: bool) -> None:
+    wf = Workflow("waits", input=int, output=int)
+
+    @wf.node
+    async def wait(value: int, ctx: Context) -> int:
+        return await ctx.wait_for("paid", int)
+
+    wf.chain(START, wait, END)
+    graph, became, at = wf.compile(), Counter[str](), 0
+    while became["never"] == 0:
+        at += 1
+        store, sent = InterruptingStore(at, late), list[str]()
+
+        async with graph.start(1, store=store, run_id="t") as run:
+
+            def send(run: Any = run, sent: list[str] = sent) -> None:
+                try:
+                    run.signal("paid", 7)
+                    sent.append("sent")
+                except DefinitionError:
+                    sent.append("refused")
+
+            store.does = send
+            result = await run.result()
+        if sent == ["sent"]:
+            assert result.output == 7, f"what was sent in call {at} was lost"
+        else:
+            assert result.status == "suspended"
+        became[sent[0] if sent else "never"] += 1
+    assert became["sent"] > 1
