@@ -13,7 +13,7 @@ from tests.architectures.stage import Play, said, told
 
 def answer(request: ModelRequest) -> Any:
     if "Plan the task as steps" in told(request):
-        if "ValueError" in said(request):
+        if "OSError" in said(request):
             return {"steps": [step("d", "try {again}", "a")]}
         return {"steps": [step("a", "find"), step("b", "break"), step("c", "never", "b")]}
     if "All steps are done" in told(request):
@@ -28,7 +28,7 @@ def agent(model: Model) -> Agent[Any, Any]:
     @wf.node
     async def check(text: str) -> str:
         if text == "break":
-            raise ValueError("it broke")
+            raise OSError("it broke")
         return text.upper()
 
     wf.chain(START, wf.node(Agent("worker", model)), check, END)
