@@ -23,6 +23,7 @@ LIMITS = (
     ("compile", 10_000, 500.0),
     ("compile-mixed", 10_000, 500.0),
     *((f"compile-{shape}", 10_000, 500.0) for shape in SHAPE_TITLES),
+    ("compile-knot", 1_000, 500.0),
     ("draw", 1_000, 50.0),
     ("import", None, 150.0),
     ("durable-chain", 1_000, 80.0),

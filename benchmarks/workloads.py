@@ -90,11 +90,13 @@ SHAPE_TITLES = {
     "loops": "the same for loops of two nodes, one after the other",
     "self-loops": "the same for n nodes in a row that may each repeat themselves",
     "unions": "the same for decisions between a hundred types, one after the other",
+    "quorums": "the same for quorums of three, one after the other",
 }
+KNOT_TITLE = "the same for loops entered everywhere, hundreds inside one another"
 
 
-def _shape(name: str, title: str) -> Workload:
-    return Workload(f"compile-{name}", title, (1_000, 10_000), (1_000,), "ms", lambda n: n, lambda s, _: s * 1e3)
+def _shape(name: str, title: str, sizes: tuple[int, ...] = (1_000, 10_000)) -> Workload:
+    return Workload(f"compile-{name}", title, sizes, (1_000,), "ms", lambda n: n, lambda s, _: s * 1e3)
 
 
 WORKLOADS = (
@@ -189,6 +191,7 @@ WORKLOADS = (
         lambda s, _: s * 1e3,
     ),
     *(_shape(name, title) for name, title in SHAPE_TITLES.items()),
+    _shape("knot", KNOT_TITLE, (500, 1_000)),
     Workload(
         "draw",
         "those n mixed nodes as Mermaid, collapsed to fit into its limits",

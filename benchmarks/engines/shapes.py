@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from loomgraph import END, OTHERWISE, START, Workflow
+from loomgraph import END, OTHERWISE, START, Quorum, Workflow
 from loomgraph.graph.builder import Node
 from loomgraph.graph.refs import ALWAYS
 
@@ -115,6 +115,31 @@ def unions(n: int) -> Workflow[int, int]:
     return wf
 
 
+def quorums(n: int) -> Workflow[int, int]:
+    """n/4 times three nodes of which two are enough: each join is fed by all that comes before it."""
+    wf = _new("quorums")
+    before: Any = START
+    for level in range(n // 4):
+        sides = _row(wf, 3, role=f"{level}-")
+        wf.parallel(sides, source=before)
+        before = wf.node(_total, name=f"meets{level}")
+        wf.join(sides, into=before, wait=Quorum(2))
+    wf.edge(before, END)
+    return wf
+
+
+def knot(n: int) -> Workflow[int, int]:
+    """n nodes that go on to three others each, whatever their order: loops entered everywhere, hundreds deep."""
+    wf = _new("knot")
+    nodes = _row(wf, n)
+    wf.edge(START, nodes[0])
+    for i, node in enumerate(nodes):
+        for target in sorted({(i + 1) % n, (i * 7 + 1) % n, (i * 13 + 5) % n} - {i}):
+            wf.edge(node, nodes[target], when=_negative)
+        wf.edge(node, END, when=OTHERWISE)
+    return wf
+
+
 @functools.cache
 def _models(block: int) -> list[Any]:
     return [create_model(f"M{block}_{i}", x=(int, 0)) for i in range(ARMS - 2)]
@@ -145,4 +170,6 @@ SHAPES: dict[str, Shape] = {
     "loops": loops,
     "self-loops": self_loops,
     "unions": unions,
+    "quorums": quorums,
+    "knot": knot,
 }
