@@ -22,9 +22,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from loomgraph.compile.grouped import Grouped
 from loomgraph.compile.shrinking import Shrinking
 from loomgraph.graph.definition import Definition, LoopDef
-from loomgraph.graph.refs import Ref
+from loomgraph.graph.refs import START_INDEX, Ref
 
 __all__ = ["DEFAULT_CAP", "Nest", "Region", "find_nest"]
 
@@ -152,17 +153,18 @@ def find_nest(definition: Definition) -> Nest:
 class _Search:
     """The loops of a part of a graph, as a depth-first search meets them; the lists are by the order of meeting.
 
-    `around` has the header of the innermost loop around a node (for a header, around its own loop) or -1, `forward`
-    where edges come from that go back nowhere, -1 for outside of the part. A loop is `tangled` if it, or a loop inside
-    it, is entered elsewhere than at its header: then its extent is right, and what is inside it is not.
+    `last` has the last node met from each, `around` the header of the innermost loop around it (for a header, around
+    its own loop) or -1. `entered` has what enters a loop elsewhere than at its header. A loop is `tangled` if it, or a
+    loop inside it, is so entered: then its extent is right, and what is inside it is not.
     """
 
     order: list[int]
+    last: list[int]
     number: dict[int, int]
     around: list[int]
     looping: list[bool]
     tangled: list[bool]
-    forward: list[list[int]]
+    entered: dict[int, list[int]]
 
     def loop(self, loop: LoopDef) -> int:
         """The header of the innermost loop around all that a LoopDef names, -1 if there is none."""
@@ -215,14 +217,16 @@ class _Finder:
     def __init__(self, definition: Definition) -> None:
         count = len(definition.nodes)
         self.definition = definition
-        self.after: list[list[int]] = [[] for _ in range(count)]
-        self.before: list[list[int]] = [[] for _ in range(count)]
-        self.starts: list[int] = []
+        sources: list[int] = []
+        targets: list[int] = []
         for edge in definition.edges:
             source, target = edge.source, edge.target
             if isinstance(source, int) and isinstance(target, int) and target >= 0:
-                self.before[target].append(source)
-                (self.after[source] if source >= 0 else self.starts).append(target)
+                sources.append(source if source >= 0 else count)
+                targets.append(target)
+        self.before = Grouped(targets, [source if source < count else START_INDEX for source in sources], count)
+        self.after = Grouped(sources, targets, count + 1)
+        self.starts = self.after[count]
         # (region around, header, whether it is entered, and elsewhere than at the header)
         self.found: list[tuple[int, int, bool, bool]] = []
         self.region_of = [ROOT] * count
@@ -246,17 +250,13 @@ class _Finder:
     def _search(self, part: int, starts: Iterable[int]) -> _Search:
         """Havlak's search of one part, from `starts`."""
         order, last, number = self._depth_first(part, starts)
-        forward: list[list[int]] = [[] for _ in order]
         back: dict[int, list[int]] = {}
         for at, node in enumerate(order):
             for source in self.before[node]:
-                come = number.get(source, -1)
-                if at <= come <= last[at]:
-                    back.setdefault(at, []).append(come)
-                else:
-                    forward[at].append(come)
+                if at <= number.get(source, -1) <= last[at]:
+                    back.setdefault(at, []).append(number[source])
         size = len(order)
-        search = _Search(order, number, [-1] * size, [False] * size, [False] * size, forward)
+        search = _Search(order, last, number, [-1] * size, [False] * size, [False] * size, {})
         merged = list(range(size))  # the loop a node has become a part of, or a step on the way to it
         for header in sorted(back, reverse=True):  # inner loops first
             search.looping[header] = True
@@ -270,13 +270,19 @@ class _Finder:
                 seen.add(at)
                 search.around[at] = merged[at] = header
                 search.tangled[header] |= search.tangled[at]
-                for come in forward[at]:
+                for come in self._forward(search, at):
                     if header <= come <= last[header]:
                         work.append(come)
                     else:  # it enters the loop elsewhere than at the header, and maybe loops around it too
                         search.tangled[header] = True
-                        forward[header].append(come)
+                        search.entered.setdefault(header, []).append(come)
         return search
+
+    def _forward(self, search: _Search, at: int) -> list[int]:
+        """Where edges come from that go back nowhere, -1 for outside of the part: a node's own, and a loop's others."""
+        number, last = search.number, search.last[at]
+        own = [number.get(source, -1) for source in self.before[search.order[at]]]
+        return [come for come in own if not at <= come <= last] + search.entered.get(at, [])
 
     def _depth_first(self, part: int, starts: Iterable[int]) -> tuple[list[int], list[int], dict[int, int]]:
         """The nodes in the order they are met, the last one met from each, and the place of each in that order."""
@@ -320,7 +326,7 @@ class _Finder:
                 knots.setdefault(regions[at], []).append(node)
                 continue
             if search.looping[at]:
-                regions[at] = self._add(regions[at], node, bool(search.forward[at]), False)
+                regions[at] = self._add(regions[at], node, bool(self._forward(search, at)), False)
             self.region_of[node] = regions[at]
         return list(knots.values())
 

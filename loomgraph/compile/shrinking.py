@@ -8,11 +8,13 @@ more than laying it out anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+from loomgraph.compile.grouped import Grouped
 
 __all__ = ["Shrinking"]
 
-_Edges = Sequence[Sequence[int]]
+_Edges = Grouped[int]
 
 
 class Shrinking:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from loomgraph.compile.checks.guards import ALWAYS, NEVER, Decision, Guard, Item, Merger, at
 from loomgraph.compile.checks.outcomes import outcomes
 from loomgraph.compile.checks.view import GraphView
+from loomgraph.compile.grouped import Grouped
 from loomgraph.compile.nest import ROOT, Nest, Region
 from loomgraph.graph.definition import EdgeDef, JoinDef
 from loomgraph.graph.refs import END_INDEX, START_INDEX
@@ -76,28 +77,25 @@ class Flow:
                 if not waiting[following]:
                     work.append(following)
 
-    def _dependencies(self) -> tuple[list[list[int]], list[int]]:
+    def _dependencies(self) -> tuple[Grouped[int], list[int]]:
         """The order of nodes, of loop ends (count + region) and of END: who follows whom, and how many come before."""
         count, regions = len(self.view.definition.nodes), len(self.nest.regions)
-        successors: list[list[int]] = [[] for _ in range(count + regions + 1)]
-        waiting = [0] * (count + regions + 1)
-
-        def follows(before: int, after: int) -> None:
-            successors[before].append(after)
-            waiting[after] += 1
-
+        pairs: list[int] = []  # who comes before and who after, in turn
         for node, home in enumerate(self.nest.region_of):
             if home != ROOT:
-                follows(node, count + home)
+                pairs += (node, count + home)
         for region in self.nest.regions[1:]:
             if region.parent != ROOT:
-                follows(count + region.index, count + region.parent)
+                pairs += (count + region.index, count + region.parent)
         for edge in self.view.definition.edges:
             source, target = edge.source, edge.target
             if isinstance(source, int) and isinstance(target, int) and target != START_INDEX:
-                for before, after in self._dependency(edge, source, target, count, count + regions):
-                    follows(before, after)
-        return successors, waiting
+                for pair in self._dependency(edge, source, target, count, count + regions):
+                    pairs += pair
+        waiting = [0] * (count + regions + 1)
+        for after in pairs[1::2]:
+            waiting[after] += 1
+        return Grouped(pairs[::2], pairs[1::2], len(waiting)), waiting
 
     def _dependency(self, edge: EdgeDef, source: int, target: int, count: int, end: int) -> list[tuple[int, int]]:
         level, back = self._levels[edge.index], self.view.back_of[edge.index]

@@ -19,11 +19,24 @@ class Decision:
     """A point where the run may go on in several ways. `lost` if nothing is known of when it is made.
 
     Of a decision made in a loop: `struck` are the cells that lead to a further iteration, `lifted` is what is left of
-    it when the loop is over, and it is `void` if nothing is. Most decisions are asked for one guard, `first`, so that
-    a table of those that were `made` would double what a large graph keeps in memory.
+    it when the loop is over, and it is `void` if nothing is. Most decisions are asked for one guard or two, `first`
+    and `second`: a table of those that were `made` for each would be most of what a large graph keeps in memory.
     """
 
-    __slots__ = ("certain", "depth", "first", "full", "lifted", "lost", "made", "parent", "region", "struck", "void")
+    __slots__ = (
+        "certain",
+        "depth",
+        "first",
+        "full",
+        "lifted",
+        "lost",
+        "made",
+        "parent",
+        "region",
+        "second",
+        "struck",
+        "void",
+    )
 
     def __init__(self, parent: Guard, full: int, certain: int, region: int, *, lost: bool = False) -> None:
         self.parent = parent
@@ -33,6 +46,7 @@ class Decision:
         self.lost = lost
         self.depth: int = 1 if parent.decision is None else parent.decision.depth + 1
         self.first: Guard | None = None
+        self.second: Guard | None = None
         self.made: dict[int, Guard] | None = None
         self.struck = 0
         self.lifted: Decision | None = None
@@ -68,6 +82,11 @@ def at(decision: Decision, mask: int) -> Guard:
         first = decision.first = Guard(decision, mask)
     if first.mask == mask:
         return first
+    second = decision.second
+    if second is None:
+        second = decision.second = Guard(decision, mask)
+    if second.mask == mask:
+        return second
     if decision.made is None:
         decision.made = {}
     found = decision.made.get(mask)

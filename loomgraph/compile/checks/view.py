@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from loomgraph.compile.grouped import Grouped
 from loomgraph.compile.narrowing import Remaining, Split
 from loomgraph.compile.nest import ROOT, Nest
 from loomgraph.compile.resolve import output_type
@@ -48,21 +49,12 @@ class GraphView:
         self.definition = definition
         self.nest = nest
         self.names = [*(node.name for node in definition.nodes), "END", "START"]
-        self.out: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
-        none: list[EdgeDef] = []  # most nodes have no such edge, and a list for each is a tenth of all there is
-        self.errors = [none] * (count + 2)
-        self.into: list[list[EdgeDef]] = [[] for _ in range(count + 2)]
-        for edge in definition.edges:
-            source, target = edge.source, edge.target
-            if isinstance(source, str) or isinstance(target, str):
-                continue
-            self.into[target].append(edge)
-            if edge.kind == "normal":
-                self.out[source].append(edge)
-            elif edge.kind == "error":
-                if self.errors[source] is none:
-                    self.errors[source] = []
-                self.errors[source].append(edge)
+        known = [e for e in definition.edges if isinstance(e.source, int) and isinstance(e.target, int)]
+        self.into = _by([int(edge.target) for edge in known], known, count)
+        normal = [edge for edge in known if edge.kind == "normal"]
+        errors = [edge for edge in known if edge.kind == "error"]
+        self.out = _by([int(edge.source) for edge in normal], normal, count)
+        self.errors = _by([int(edge.source) for edge in errors], errors, count)
         self.back_of = [ROOT] * len(definition.edges)
         for region in nest.regions if nest is not None else ():
             for index in region.back_edges:
@@ -141,6 +133,11 @@ class GraphView:
     def inside(self, ref: Ref, region: int) -> bool:
         """Whether a node is in a loop, at any depth; START and END are in none."""
         return self.nest is not None and self.nest.inside(ref, region)
+
+
+def _by(ends: list[int], edges: list[EdgeDef], count: int) -> Grouped[EdgeDef]:
+    """Edges by one of their ends, with END and START as the last two."""
+    return Grouped([end if end >= 0 else count + 2 + end for end in ends], edges, count + 2)
 
 
 def listed(items: Iterable[str], limit: int = 5) -> str:
