@@ -114,13 +114,17 @@ def settled(steps: Sequence[PlannedCall], tools: Mapping[str, Tool], max_steps: 
     They refer to each other and to nothing else: what is not there yet may come, and what an earlier plan's call of
     that id came to is meant only if none comes. A later call changes nothing in the order of the earlier ones.
     """
-    for count in range(min(len(steps), max_steps), 0, -1):
+    count = min(len(steps), max_steps)
+    while count:
         ordered = order_calls(calls_of(steps[:count]), tools, "plan")
         ids = {step.id for step in steps[:count]}
-        if not any(
+        undecided = (
             placed.problem or _unfit(placed, tools, ()) or may_refer(placed.arguments, ids) for placed in ordered
-        ):
+        )
+        bad = next((at for at, found in enumerate(undecided) if found), None)
+        if bad is None:
             return ordered
+        count = bad  # with fewer calls there, what is wrong with this one stays wrong
     return []
 
 
