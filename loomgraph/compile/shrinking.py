@@ -47,10 +47,10 @@ class Shrinking:
         """
         self.nodes.discard(node)
         if node == self.root:
-            gone = list(self.nodes)
+            rest = sorted(self.nodes)
             self.nodes.clear()
-            return sorted(gone)
-        gone = []
+            return rest
+        gone: list[int] = []
         cut_from, cut_to = [node], [node]
         while cut_from or cut_to:
             if cut_from:

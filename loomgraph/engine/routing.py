@@ -75,21 +75,22 @@ class _Arms:
     def __init__(self, edges: Sequence[EdgeDef], out: Sequence[int]) -> None:
         self.edges = edges
         self.asks = any(_asks(edges[e]) for e in out)
-        self.literals: dict[tuple[type, Any], list[int]] = {}
+        self.literals: dict[tuple[type, object], list[int]] = {}
         self.types: list[int] = []
         self.others: list[int] = []
         # for each class of values, and the state of all abstract classes it was told in, the types that match
         self.classes: dict[type, tuple[object, list[int]]] = {}
         for e in out:
             when = edges[e].when
-            if when is not None and when.kind == "literal" and _is_exact(when.subject):
-                self.literals.setdefault((type(when.subject), when.subject), []).append(e)
+            subject: object = when.subject if when is not None else None
+            if when is not None and when.kind == "literal" and _is_exact(subject):
+                self.literals.setdefault((type(subject), subject), []).append(e)
             elif when is not None and when.kind == "type" and _goes_by_class(when.subject):
                 self.types.append(e)
             else:
                 self.others.append(e)
 
-    def near(self, value: Any) -> list[int]:
+    def near(self, value: object) -> list[int]:
         """All edges that the value may match, in declared order, and some that it does not."""
         found = self.others
         if self.literals and _is_exact(value):
@@ -98,7 +99,7 @@ class _Arms:
             found = found + self._of_class(value)
         return found if found is self.others else sorted(found)
 
-    def _of_class(self, value: Any) -> list[int]:
+    def _of_class(self, value: object) -> list[int]:
         state = abc.get_cache_token()  # of what was registered with abstract classes
         known = self.classes.get(type(value))
         if known is None or known[0] != state:
@@ -114,10 +115,10 @@ class _Arms:
         return known[1]
 
 
-def _is_exact(value: Any) -> bool:
+def _is_exact(value: object) -> bool:
     """Whether a value equals another one of its class only if a table finds it there."""
-    kind: Any = type(value)
-    return kind in _EXACT or (isinstance(value, enum.Enum) and kind.__eq__ is object.__eq__)
+    equality: Any = type(value).__eq__
+    return type(value) in _EXACT or (isinstance(value, enum.Enum) and equality is object.__eq__)
 
 
 def _goes_by_class(tp: Any) -> bool:
