@@ -56,10 +56,10 @@ def test_what_a_page_loads_from_another_host_is_found_and_a_link_that_is_no_addr
 
 
 def test_figures_that_a_page_asks_for_have_been_measured() -> None:
-    asking = [page for page in PAGES if "<!-- figures:" in page.read_text(encoding="utf-8")]
+    asking = [page for page in PAGES if "\n<!-- figures:" in page.read_text(encoding="utf-8")]
     assert asking
     for page in asking:
-        assert "<!-- figures:" not in expanded(page.read_text(encoding="utf-8")), page.name
+        assert "\n<!-- figures:" not in expanded(page.read_text(encoding="utf-8")), page.name
 
 
 def test_asking_for_figures_that_nobody_measured_is_an_error() -> None:
