@@ -2,7 +2,7 @@
 
 The surroundings choose one of several branches, by what happens first; the others are withdrawn. Two nodes that wait,
 joined with `wait="first"`: the first event decides, and the other wait is cancelled. The waits live as long as the
-process; questions that outlive it are planned.
+process; a [question or a signal](questions.md) waits beyond it.
 """
 
 from __future__ import annotations
