@@ -56,6 +56,11 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - columns(text))
 
 
+def _told(node: DiagramNode) -> list[str]:
+    """A node's lines without those that are blank, as the first one of a name that begins with a line break is."""
+    return [line for line in node.lines if line.strip()] or [""]
+
+
 class _Listing:
     """What a diagram's lines are made from."""
 
@@ -78,9 +83,9 @@ class _Listing:
         self.width = max(_LEAST, min(_MOST, longest)) + 2
 
     def _names(self, diagram: Diagram) -> Iterator[tuple[str, str]]:
-        entries = {cluster.id: " ".join(self.nodes[cluster.entry].lines[:1]) for cluster in diagram.clusters}
+        entries = {cluster.id: _told(self.nodes[cluster.entry])[0] for cluster in diagram.clusters}
         for node in diagram.nodes:
-            name = " ".join(node.lines) if node.kind == "group" else node.lines[0]
+            name = " ".join(node.lines) if node.kind == "group" else _told(node)[0]
             if node.kind == "end" and node.cluster is not None:
                 name = f"END of {entries[node.cluster]}"
             yield node.id, clipped(name.replace("\n", " "), _NAME_LIMIT)
@@ -100,7 +105,8 @@ class _Listing:
                 work.append(iter(self.inside[cluster]))
 
     def _of(self, node: DiagramNode) -> Iterator[str]:
-        said = [] if node.kind == "group" else [", ".join(node.lines[1:])] if node.lines[1:] else []
+        more = [] if node.kind == "group" else _told(node)[1:]
+        said = [", ".join(more)] if more else []
         if node.overlay is not None:
             said.extend(node.overlay.lines)
         # an edge stands a little further right than its node, and what is said of both in one column

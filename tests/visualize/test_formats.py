@@ -127,6 +127,14 @@ def test_text_of_every_hostile_name_keeps_a_line_a_line() -> None:
     assert listed(drawn) == len([name for name in HOSTILE if name]) - 1
 
 
+def test_text_of_a_name_that_begins_with_a_line_break_has_the_name() -> None:
+    wf = Workflow("breaks", input=int, output=int)
+    wf.chain(START, wf.node(same, name="\n0"), wf.node(same, name="\n \nlast"), END)
+    assert [line.split() for line in wf.to_text().splitlines()[2:]] == [
+        *(["START", "int"], ["└─▶", "0"], ["0"], ["└─▶", "last"], ["last"], ["└─▶", "END"], ["END", "int"])
+    ]
+
+
 def test_text_says_loops_joins_and_what_is_inside_a_sub_graph() -> None:
     inner = Workflow("inner", input=int, output=int)
     inner.chain(START, inner.node(same, name="one"), END)
