@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from anyio import create_task_group
 
@@ -119,8 +120,9 @@ async def a_lease_counts_what_was_written_at_the_same_time(bench: Bench) -> None
         lease = await bench.run(f"r{order}", Batch(events(0, 1)))
         bench.clock.advance(1_000.0)
         async with create_task_group() as group:
-            for step in ((write, lease), (take, lease.run_id))[:: 1 - 2 * order]:
-                group.start_soon(*step)
+            steps = [partial(write, lease), partial(take, lease.run_id)]
+            for step in reversed(steps) if order else steps:
+                group.start_soon(step)
         log = await bench.store.events(lease.run_id)
         expect(taken[0].events in {None, len(log)}, f"the log has {len(log)} events, the lease says {taken[0].events}")
 
