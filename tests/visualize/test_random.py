@@ -38,7 +38,7 @@ def edges_of(drawn: Diagram) -> Counter[Any]:
     return Counter((e.source, e.target, "\n".join(e.label).replace("\xa0", " ")) for e in drawn.edges)
 
 
-@settings(max_examples=150, suppress_health_check=fixtures_are_stateless)
+@settings(max_examples=300, suppress_health_check=fixtures_are_stateless)
 @given(wf=builders())
 def test_mermaid_reads_back_every_node_edge_label_and_cluster(mermaid: RealMermaid, wf: Builder) -> None:
     drawn = diagram(wf.define(), max_edges=EVERYTHING)
